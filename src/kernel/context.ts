@@ -1,0 +1,28 @@
+import type { TenantId } from "./ids.ts";
+
+/** Who acts: a key, a person, or the system itself on a schedule. */
+export interface Actor {
+  readonly kind: "api_key" | "customer" | "operator" | "system";
+  readonly id: string;
+}
+
+/**
+ * What every command is told about its caller: an explicit value, handed down, never global.
+ */
+export interface Context {
+  readonly tenantId: TenantId;
+  readonly actor: Actor;
+  /** Correlation id: the same in logs, events, jobs and the answer's `x-request-id`. */
+  readonly requestId: string;
+  /** W3C trace context of the caller. @see https://www.w3.org/TR/trace-context/ */
+  readonly traceparent?: string;
+  /** Moment after which nobody waits for the answer, milliseconds of `performance.now()`. */
+  readonly deadlineMs?: number;
+  /** Aborts when the caller goes away. */
+  readonly signal?: AbortSignal;
+}
+
+/** The context of work the system starts by itself. */
+export function systemContext(tenantId: TenantId, requestId: string): Context {
+  return { tenantId, actor: { kind: "system", id: "system" }, requestId };
+}

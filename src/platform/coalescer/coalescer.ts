@@ -1,0 +1,136 @@
+import { assert } from "../../kernel/assert.ts";
+
+/** How a coalescer batches, and what it runs. */
+export interface CoalescerConfig<Item, Value> {
+  /** Label in metrics and errors: `orders.place`. */
+  readonly name: string;
+  /** Items in one batch at most. */
+  readonly batchMax: number;
+  /** Batches in flight at once per key. */
+  readonly inFlightMax: number;
+  /** Callers that may wait per key; the next one is refused with ERR_COALESCER_FULL. */
+  readonly waitingMax: number;
+  /**
+   * Does one batch of one key. Resolves with one value per item, in order; the values say who was
+   * refused. A rejection means that nothing of the batch was kept.
+   */
+  readonly run: (key: string, items: readonly Item[]) => Promise<readonly Value[]>;
+  /** Whether a failed batch may be split and its members run one by one; default: always. */
+  readonly isSplittable?: (error: unknown) => boolean;
+  readonly onBatch?: (report: BatchReport) => void;
+}
+
+/** What one batch did, for observers. */
+export interface BatchReport {
+  readonly name: string;
+  readonly size: number;
+  readonly elapsedMs: number;
+  readonly failed: boolean;
+}
+
+/** Refuses a caller because too many already wait. */
+export class CoalescerFullError extends Error {
+  override readonly name = "CoalescerFullError";
+  readonly code = "ERR_COALESCER_FULL";
+  readonly retryable = true;
+}
+
+/** Turns concurrent single calls into batches. */
+export interface Coalescer<Item, Value> {
+  /**
+   * Adds one item to the next batch of its key.
+   *
+   * @throws CoalescerFullError when waitingMax callers wait; or what `run` threw for this item alone
+   */
+  submit(key: string, item: Item): Promise<Value>;
+  /** Callers waiting or in flight, over all keys. */
+  depth(): number;
+}
+
+interface Waiter<Item, Value> {
+  readonly item: Item;
+  readonly resolve: (value: Value) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Lane<Item, Value> {
+  waiting: Waiter<Item, Value>[];
+  inFlight: number;
+  scheduled: boolean;
+}
+
+/**
+ * Makes a coalescer. While a batch of a key is in flight, callers of that key gather; when it is
+ * done they are the next batch. An idle key starts at once: there is no timer, the database's own
+ * latency sets the batch size.
+ */
+export function createCoalescer<Item, Value>(
+  config: CoalescerConfig<Item, Value>,
+): Coalescer<Item, Value> {
+  assert(config.batchMax > 0 && config.inFlightMax > 0, "a coalescer's limits are positive");
+  const lanes = new Map<string, Lane<Item, Value>>();
+  let depth = 0;
+
+  const pump = (key: string, lane: Lane<Item, Value>): void => {
+    lane.scheduled = false;
+    while (lane.inFlight < config.inFlightMax && lane.waiting.length > 0) {
+      const batch = lane.waiting.splice(0, config.batchMax);
+      lane.inFlight++;
+      runBatch(config, key, batch).finally(() => {
+        lane.inFlight--;
+        depth -= batch.length;
+        if (lane.waiting.length > 0) pump(key, lane);
+        else if (lane.inFlight === 0) lanes.delete(key);
+      });
+    }
+  };
+
+  return {
+    submit(key, item) {
+      let lane = lanes.get(key);
+      if (!lane) {
+        lane = { waiting: [], inFlight: 0, scheduled: false };
+        lanes.set(key, lane);
+      }
+      if (lane.waiting.length >= config.waitingMax) {
+        const message = `${config.name}: ${config.waitingMax} callers wait already; try again shortly`;
+        return Promise.reject(new CoalescerFullError(message));
+      }
+      depth++;
+      const joined = lane;
+      return new Promise<Value>((resolve, reject) => {
+        joined.waiting.push({ item, resolve, reject });
+        if (joined.scheduled || joined.inFlight >= config.inFlightMax) return;
+        joined.scheduled = true;
+        // Behind the current I/O turn: callers woken by the same packet share the first batch.
+        setImmediate(pump, key, joined);
+      });
+    },
+    depth: () => depth,
+  };
+}
+
+async function runBatch<Item, Value>(
+  config: CoalescerConfig<Item, Value>,
+  key: string,
+  batch: readonly Waiter<Item, Value>[],
+): Promise<void> {
+  const startedAt = performance.now();
+  const report = (failed: boolean) => {
+    const elapsedMs = performance.now() - startedAt;
+    config.onBatch?.({ name: config.name, size: batch.length, elapsedMs, failed });
+  };
+  try {
+    const values = await config.run(key, batch.map((waiter) => waiter.item));
+    assert(values.length === batch.length, `${config.name}: one value per item`);
+    report(false);
+    for (const [index, waiter] of batch.entries()) waiter.resolve(values[index] as Value);
+  } catch (error) {
+    report(true);
+    if (batch.length === 1 || config.isSplittable?.(error) === false) {
+      for (const waiter of batch) waiter.reject(error);
+    } else {
+      for (const waiter of batch) await runBatch(config, key, [waiter]);
+    }
+  }
+}
