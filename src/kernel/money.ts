@@ -10,10 +10,32 @@ export interface Money {
 
 /** Decimal places where they differ from 2. @see https://www.six-group.com/en/products-services/financial-information/data-standards.html ISO 4217 list one */
 const exponents: Readonly<Record<string, number>> = {
-  BHD: 3, IQD: 3, JOD: 3, KWD: 3, LYD: 3, OMR: 3, TND: 3,
-  BIF: 0, CLP: 0, DJF: 0, GNF: 0, ISK: 0, JPY: 0, KMF: 0, KRW: 0, PYG: 0, RWF: 0, UGX: 0,
-  UYI: 0, VND: 0, VUV: 0, XAF: 0, XOF: 0, XPF: 0,
-  CLF: 4, UYW: 4,
+  BHD: 3,
+  IQD: 3,
+  JOD: 3,
+  KWD: 3,
+  LYD: 3,
+  OMR: 3,
+  TND: 3,
+  BIF: 0,
+  CLP: 0,
+  DJF: 0,
+  GNF: 0,
+  ISK: 0,
+  JPY: 0,
+  KMF: 0,
+  KRW: 0,
+  PYG: 0,
+  RWF: 0,
+  UGX: 0,
+  UYI: 0,
+  VND: 0,
+  VUV: 0,
+  XAF: 0,
+  XOF: 0,
+  XPF: 0,
+  CLF: 4,
+  UYW: 4,
 };
 
 /** Number of decimal places of a currency, 0 to 4. */
@@ -97,7 +119,9 @@ export function formatMoney({ amountMinor, currency }: Money): string {
 /** Writes minor units as a plain decimal, `-0.05`. */
 export function formatMinor(amountMinor: number, currency: string): string {
   const places = currencyExponent(currency);
-  const digits = Math.abs(amountMinor).toString().padStart(places + 1, "0");
+  const digits = Math.abs(amountMinor)
+    .toString()
+    .padStart(places + 1, "0");
   const sign = amountMinor < 0 ? "-" : "";
   if (places === 0) return sign + digits;
   return `${sign}${digits.slice(0, -places)}.${digits.slice(-places)}`;

@@ -76,7 +76,7 @@ export function createCoalescer<Item, Value>(
     while (lane.inFlight < config.inFlightMax && lane.waiting.length > 0) {
       const batch = lane.waiting.splice(0, config.batchMax);
       lane.inFlight++;
-      runBatch(config, key, batch).finally(() => {
+      void runBatch(config, key, batch).finally(() => {
         lane.inFlight--;
         depth -= batch.length;
         if (lane.waiting.length > 0) pump(key, lane);
@@ -121,7 +121,10 @@ async function runBatch<Item, Value>(
     config.onBatch?.({ name: config.name, size: batch.length, elapsedMs, failed });
   };
   try {
-    const values = await config.run(key, batch.map((waiter) => waiter.item));
+    const values = await config.run(
+      key,
+      batch.map((waiter) => waiter.item),
+    );
     assert(values.length === batch.length, `${config.name}: one value per item`);
     report(false);
     for (const [index, waiter] of batch.entries()) waiter.resolve(values[index] as Value);
