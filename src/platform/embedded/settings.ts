@@ -58,13 +58,12 @@ export const defaultSettings: PostgresSettings = {
 };
 
 /**
- * What a throw-away server for tests changes: it may lose everything in a power cut, and in return
- * commits cost nothing.
+ * What a throw-away server for tests changes: it may lose everything in a power cut (not when a
+ * process is killed), and in return commits cost next to nothing.
  */
 export const unsafeFastSettings: PostgresSettings = {
   fsync: false,
   full_page_writes: false,
-  synchronous_commit: "off",
   wal_level: "minimal",
   max_wal_senders: 0,
   shared_buffers: "128MB",
