@@ -4,6 +4,7 @@ import { chmodSync, closeSync, mkdirSync, openSync, readFileSync } from "node:fs
 import os from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
+import { present } from "../kernel/assert.ts";
 
 /** Set by whoever runs many test files, so that they share one server: its administrator's URL. */
 export const serverVariable = "BRANDOS_TEST_DATABASE_URL";
@@ -57,12 +58,13 @@ async function hostServer(): Promise<string> {
   const failed = once(host, "error").then(([error]) => {
     throw error;
   });
-  const lines = createInterface({ input: host.stdout });
+  const stdout = present(host.stdout, "the pipe from the host");
+  const lines = createInterface({ input: stdout });
   const [line] = (await Promise.race([once(lines, "line"), once(lines, "close"), failed])) as [
     string | undefined,
   ];
   lines.close();
-  host.stdout.destroy();
+  stdout.destroy();
   if (!line?.startsWith("postgres://")) {
     throw new Error(`the test database server did not start: ${tail(logFile)}`);
   }
