@@ -6,6 +6,18 @@ export interface Actor {
   readonly id: string;
 }
 
+/** What makes a retried request recognisable: it takes effect once. */
+export interface IdempotencyClaim {
+  /** The caller's `Idempotency-Key`, 1 to 255 characters. */
+  readonly key: string;
+  /** Whose key it is: two callers may use the same one for different things. */
+  readonly principal: string;
+  /** Operation the key belongs to: `POST /v1/orders`. */
+  readonly route: string;
+  /** SHA-256 of what was asked, hex: another body under the same key is refused. */
+  readonly fingerprint: string;
+}
+
 /**
  * What every command is told about its caller: an explicit value, handed down, never global.
  */
@@ -20,6 +32,8 @@ export interface Context {
   readonly deadlineMs?: number;
   /** Aborts when the caller goes away. */
   readonly signal?: AbortSignal;
+  /** Present when the caller sent an `Idempotency-Key`; a unit of work honours it. */
+  readonly idempotency?: IdempotencyClaim;
 }
 
 /** The context of work the system starts by itself. */
