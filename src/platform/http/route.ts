@@ -2,6 +2,7 @@ import type { Readable } from "node:stream";
 import type { Static, TSchema } from "typebox";
 import type { Context } from "../../kernel/context.ts";
 import type { Failure, Result } from "../../kernel/result.ts";
+import type { Principal } from "./principal.ts";
 
 /** Who may call a route: a brand's secret key, also its publishable key, the operator, or anybody. */
 export type RouteAccess = "secret" | "publishable" | "operator" | "public";
@@ -25,6 +26,10 @@ export interface RouteRequest<S extends RouteSchemas> {
   readonly ifMatch?: number;
   /** Raw request body as a stream, for routes with `rawBody`. */
   readonly rawBody?: Readable;
+  /** Who asks, as the credential says; absent on public routes. */
+  readonly principal?: Principal;
+  /** Address of the client, behind as many proxies as are trusted. */
+  readonly ip: string;
   /** A single header of the request, by lower-case name. */
   readonly header: (name: string) => string | undefined;
 }
@@ -35,7 +40,10 @@ export interface RouteReply {
   readonly status?: 200 | 201 | 202 | 204 | 207 | 302 | 303;
   readonly body?: unknown;
   /** Streamed body with its content type; memory stays flat. */
-  readonly stream?: { readonly contentType: string; readonly body: AsyncIterable<string | Uint8Array> };
+  readonly stream?: {
+    readonly contentType: string;
+    readonly body: AsyncIterable<string | Uint8Array>;
+  };
   /** Version of the representation; sent as a strong ETag. */
   readonly version?: number;
   readonly headers?: Readonly<Record<string, string>>;
@@ -56,6 +64,8 @@ export interface Route<S extends RouteSchemas = RouteSchemas> {
   readonly permission?: string;
   /** Whether an `Idempotency-Key` is demanded, honoured or meaningless; default: honoured on unsafe methods. */
   readonly idempotency?: "required" | "optional" | "none";
+  /** Whether a version in `If-Match` is demanded (428 without) or just handed over; default: optional. */
+  readonly ifMatch?: "required" | "optional";
   /** Largest request body, bytes; default 1 MiB. */
   readonly bodyBytesMax?: number;
   /** True hands the body over unparsed (imports, webhooks with signatures). */

@@ -1,0 +1,111 @@
+import pg from "pg";
+import type { TenantId } from "../../kernel/ids.ts";
+import { type DbError, toDbError } from "../db/errors.ts";
+import type { DirectoryEntry } from "./placements.ts";
+
+/** How the directory is read. */
+export interface DirectoryReaderConfig {
+  /** Platform role in the home database; asked for on first use. */
+  readonly url: () => string;
+  readonly ttlMs: number;
+  readonly entriesMax: number;
+}
+
+/** Reads the directory through a small pool of its own, outside any unit of work. */
+export interface DirectoryReader {
+  /** Cached; concurrent misses share one query. @throws DbError */
+  entryOf(tenantId: TenantId): Promise<DirectoryEntry | undefined>;
+  read(tenantId: TenantId): Promise<DirectoryEntry | undefined>;
+  forget(tenantId?: TenantId): void;
+  databases(): Promise<string[]>;
+  /** Tenant schemas by database, `shared` first. */
+  schemas(): Promise<ReadonlyMap<string, readonly string[]>>;
+  stop(): Promise<void>;
+}
+
+interface Cached {
+  readonly entry: Promise<DirectoryEntry | undefined>;
+  /** Moment of `performance.now()`. */
+  readonly until: number;
+}
+
+const connectionsMax = 2;
+
+/** Opens a reader; no connection is made before the first question. */
+export function createDirectoryReader(config: DirectoryReaderConfig): DirectoryReader {
+  const cache = new Map<TenantId, Cached>();
+  const ask = createAsker(config.url);
+
+  const read = async (tenantId: TenantId): Promise<DirectoryEntry | undefined> => {
+    const [row] = await ask.rows<DirectoryEntry>(
+      `select tenant_id as "tenantId", style, database, schema, epoch, state
+       from control.placements where tenant_id = $1`,
+      [tenantId],
+    );
+    return row;
+  };
+  const entryOf = (tenantId: TenantId): Promise<DirectoryEntry | undefined> => {
+    const known = cache.get(tenantId);
+    if (known && known.until > performance.now()) return known.entry;
+    const entry = read(tenantId);
+    cache.delete(tenantId);
+    cache.set(tenantId, { entry, until: performance.now() + config.ttlMs });
+    if (cache.size > config.entriesMax) cache.delete(cache.keys().next().value as TenantId);
+    entry.then(
+      (found) => found ?? cache.delete(tenantId),
+      () => cache.delete(tenantId),
+    );
+    return entry;
+  };
+
+  return {
+    entryOf,
+    read,
+    forget: (tenantId) => (tenantId === undefined ? cache.clear() : void cache.delete(tenantId)),
+    databases: async () =>
+      (await ask.rows<{ name: string }>("select name from control.databases")).map((r) => r.name),
+    async schemas() {
+      const rows = await ask.rows<{ name: string; schemas: string[] }>(
+        `select d.name, array_agg(distinct p.schema) filter (where p.schema <> 'shared') as schemas
+         from control.databases d left join control.placements p on p.database = d.name
+         group by d.name`,
+      );
+      return new Map(rows.map((row) => [row.name, ["shared", ...(row.schemas ?? []).toSorted()]]));
+    },
+    stop: () => ask.stop(),
+  };
+}
+
+function createAsker(url: () => string) {
+  let pool: pg.Pool | undefined;
+  let stopped = false;
+  const open = (): pg.Pool => {
+    const made = new pg.Pool({
+      connectionString: url(),
+      max: connectionsMax,
+      connectionTimeoutMillis: 2_000,
+      query_timeout: 5_000,
+      idleTimeoutMillis: 60_000,
+      application_name: "brandos/directory",
+    });
+    // The next question reconnects; an unhandled error would end the process.
+    made.on("error", () => {});
+    return made;
+  };
+  return {
+    async rows<Row>(text: string, values: readonly unknown[] = []): Promise<Row[]> {
+      if (stopped) throw new Error("the directory is stopped");
+      pool ??= open();
+      try {
+        return (await pool.query(text, [...values])).rows as Row[];
+      } catch (error) {
+        throw toDbError(error, "placement.directory") satisfies DbError;
+      }
+    },
+    async stop() {
+      if (stopped) return;
+      stopped = true;
+      await pool?.end();
+    },
+  };
+}
