@@ -161,6 +161,8 @@ export interface NewFulfilment {
   /** Units per line; left out: everything that is still open. */
   readonly lines?: readonly LineQuantity[];
   readonly expectedVersion?: number;
+  /** When it happened; default: now, by the database's clock. */
+  readonly createdAt?: Date;
 }
 
 /** Some units of an order's line. */
@@ -250,6 +252,8 @@ export interface OrderChange {
   /** Refuses with `orders.version_conflict` when the order has another version. */
   readonly expectedVersion?: number;
   readonly reason?: string;
+  /** When it happened; default: now, by the database's clock. Imports set it. */
+  readonly at?: Date;
 }
 
 /** Records that money went back; the order becomes refunded when all of it has. */
@@ -258,6 +262,8 @@ export interface OrderRefund {
   /** More than 0, in the order's currency. */
   readonly amountMinor: number;
   readonly reason?: string;
+  /** When it happened; default: now, by the database's clock. */
+  readonly at?: Date;
 }
 
 /** What may be edited by hand; a field left out stays as it is. */
