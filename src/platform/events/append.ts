@@ -1,0 +1,78 @@
+import { assert } from "../../kernel/assert.ts";
+import { newId } from "../../kernel/ids.ts";
+import { intArray, sql, uuidArray } from "../db/sql.ts";
+import type { TenantTx } from "../db/transaction.ts";
+import type { EventMetadata, EventOrigin, NewEvent } from "./event.ts";
+import { announceAppend } from "./signal.ts";
+
+/** Largest event data, bytes of JSON. What is larger belongs in a table or an object store. */
+export const eventDataBytesMax = 256 * 1024;
+
+/**
+ * Records events in the caller's transaction: one statement, sent without waiting, together with
+ * whatever follows. They are kept if and only if the transaction commits; subscriptions hear of them
+ * right after.
+ *
+ * Call it after the statement that locks the aggregate, so that its stream keeps the order of its
+ * changes.
+ */
+export function appendEvents(tx: TenantTx, origin: EventOrigin, events: readonly NewEvent[]): void {
+  writeEvents(
+    tx,
+    events.map((event) => ({ origin, event })),
+  );
+}
+
+/** An event together with its own origin and, in a versioned stream, its number. */
+export interface AttributedEvent {
+  readonly origin: EventOrigin;
+  readonly event: NewEvent;
+  readonly streamVersion?: number;
+}
+
+/** Like {@link appendEvents} for a batch whose events come from different callers. */
+export function writeEvents(tx: TenantTx, rows: readonly AttributedEvent[]): void {
+  if (rows.length === 0) return;
+  const metadata = encodeMetadata(rows);
+  tx.write(sql("events.append")`
+    insert into platform.events (tenant_id, id, horizon, version, stream_version, occurred_at,
+      stream, type, request_id, data, metadata)
+    select ${tx.tenantId}::uuid, id, (select platform.event_horizon()), version, stream_version,
+      coalesce(to_timestamp(occurred_ms / 1000.0), clock_timestamp()),
+      stream, type, request_id, data, metadata
+    from unnest(${uuidArray(rows.map(() => newId()))}::uuid[],
+      ${intArray(rows.map(({ event }) => event.version))}::smallint[],
+      ${intArray(rows.map(({ streamVersion }) => streamVersion ?? null))}::integer[],
+      ${intArray(rows.map(({ event }) => event.occurredAt?.getTime() ?? null))}::bigint[],
+      ${rows.map(({ event }) => event.stream)}::text[],
+      ${rows.map(({ event }) => event.type)}::text[],
+      ${rows.map(({ origin }) => origin.requestId)}::text[],
+      ${rows.map(({ event }) => encodeData(event))}::jsonb[],
+      ${metadata}::jsonb[])
+      as new (id, version, stream_version, occurred_ms, stream, type, request_id, data, metadata)`);
+  const { tenantId } = tx;
+  tx.afterCommit(() => announceAppend(tenantId));
+}
+
+function encodeData(event: NewEvent): string {
+  const json = JSON.stringify(event.data);
+  assert(json.length <= eventDataBytesMax, `${event.type}: data within ${eventDataBytesMax} bytes`);
+  return json;
+}
+
+/** Callers share few origins: each is encoded once. */
+function encodeMetadata(rows: readonly AttributedEvent[]): string[] {
+  const known = new Map<EventOrigin, string>();
+  return rows.map(({ origin }) => {
+    const before = known.get(origin);
+    if (before !== undefined) return before;
+    const metadata: EventMetadata = {
+      actor: origin.actor,
+      ...(origin.traceparent ? { traceparent: origin.traceparent } : {}),
+      ...(origin.causationId ? { causationId: origin.causationId } : {}),
+    };
+    const json = JSON.stringify(metadata);
+    known.set(origin, json);
+    return json;
+  });
+}
