@@ -72,6 +72,69 @@ export const cartLinesMax = 200;
 /** Most units of one variant in one cart. */
 export const cartQuantityMax = 9_999;
 
+/** One line of a cart with everything it comes to, in minor units of the cart's currency. */
+export interface PricedLine extends CartLine {
+  readonly productId: string;
+  readonly sku: string;
+  readonly title: string;
+  readonly unitPriceMinor: number;
+  /** Former price, to be shown struck through. */
+  readonly compareAtMinor: number | null;
+  readonly discountMinor: number;
+  readonly taxMinor: number;
+  /** Without tax: what the brand earns. */
+  readonly netMinor: number;
+  /** With tax: what the customer pays. */
+  readonly totalMinor: number;
+}
+
+/** The chosen way of shipping and its price. */
+export interface PricedShipping {
+  readonly methodId: string;
+  readonly name: string;
+  /** Before discounts, as priced. */
+  readonly priceMinor: number;
+  readonly netMinor: number;
+  readonly taxMinor: number;
+}
+
+/** A promotion that holds for a cart. */
+export interface PricedPromotion {
+  readonly promotionId: string;
+  readonly couponId: string | null;
+  readonly code: string | null;
+  readonly name: string;
+  readonly discountMinor: number;
+}
+
+/**
+ * A cart with its prices: `total = subtotal - discount + shipping (+ tax, unless prices include it)`,
+ * and `total` is the sum of all net amounts and all taxes.
+ */
+export interface PricedCart {
+  readonly currency: string;
+  readonly lines: readonly PricedLine[];
+  readonly shipping: PricedShipping | null;
+  readonly promotions: readonly PricedPromotion[];
+  /** Codes that do not hold, and why. */
+  readonly refusedCodes: readonly { readonly code: string; readonly reason: string }[];
+  readonly priceIncludesTax: boolean;
+  readonly subtotalMinor: number;
+  /** Of lines and shipping together. */
+  readonly discountMinor: number;
+  readonly shippingMinor: number;
+  readonly taxMinor: number;
+  readonly totalMinor: number;
+}
+
+/** A cart as callers see it. */
+export interface CartView {
+  readonly cart: Cart;
+  /** Null when it cannot be priced as it is: `problem` says why. */
+  readonly priced: PricedCart | null;
+  readonly problem: CartFailure | null;
+}
+
 export type CartFailure =
   | { readonly code: "carts.not_found"; readonly cartId: string }
   | { readonly code: "carts.exists"; readonly cartId: string }

@@ -76,6 +76,15 @@ export function markOrdered(
     where carts.tenant_id = ${tx.tenantId} and carts.id = o.id`);
 }
 
+/** Opens ordered carts again, whose orders came to nothing; with the commit. */
+export function reopenCarts(tx: TenantTx, orderIds: readonly string[]): void {
+  if (orderIds.length === 0) return;
+  tx.write(sql("carts.reopen")`
+    update carts set status = 'open', order_id = null, version = version + 1, updated_at = now()
+    where tenant_id = ${tx.tenantId} and order_id = any(${uuidArray(orderIds)}::uuid[])
+      and status = 'ordered'`);
+}
+
 /** Deletes a batch of open carts nobody touched for a while. @returns how many */
 export function deleteOldCarts(tx: TenantTx, before: Date, limit: number): Promise<number> {
   return tx.run(sql("carts.delete_old")`

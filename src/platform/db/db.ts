@@ -7,8 +7,8 @@ import { createPool, type Pool, type PoolEvent, type PoolLimits, type PoolState 
 import { sql } from "./sql.ts";
 import {
   type Isolation,
-  type OpenTransaction,
   type Opening,
+  type OpenTransaction,
   openTransaction,
   type StatementReport,
   type TenantTx,
@@ -237,7 +237,11 @@ type Outcome<Value> =
   | { readonly done: true; readonly value: Value }
   | { readonly done: false; readonly error: unknown; readonly again: boolean };
 
-async function once<Value>(work: Attempt, name: string, body: Body<Value>): Promise<Outcome<Value>> {
+async function once<Value>(
+  work: Attempt,
+  name: string,
+  body: Body<Value>,
+): Promise<Outcome<Value>> {
   const lease = await work.pool.acquire(name);
   const open = openTransaction(lease, work.opening);
   let verdict: Verdict<Value> | undefined;
@@ -250,7 +254,8 @@ async function once<Value>(work: Attempt, name: string, body: Body<Value>): Prom
     if (!lost) await open.rollback().catch(() => {});
     lease.release(lost || lease.client.getTransactionStatus() !== "I");
     const writing = !work.opening.readOnly;
-    if (verdict?.keep && lost && writing) return settleLostCommit(work.pool, open, verdict.value, error);
+    if (verdict?.keep && lost && writing)
+      return settleLostCommit(work.pool, open, verdict.value, error);
     return { done: false, error, again: isConflict(error) };
   }
   lease.release(lease.client.getTransactionStatus() !== "I");

@@ -78,3 +78,11 @@ export function toDbError(error: unknown, statement?: string): DbError {
 function isUnavailable(state: string): boolean {
   return state.startsWith("08") || state.startsWith("57P") || state === "53300";
 }
+
+/**
+ * For coalescers: whether a broken batch should be tried member by member. Yes when the data of one
+ * of them is to blame; no when the database is away, busy or slow, which is nobody's input.
+ */
+export function splitsOnDataErrors(error: unknown): boolean {
+  return !(error instanceof DbError && (error.retryable || error.code === "ERR_DB_COMMIT_UNKNOWN"));
+}

@@ -129,7 +129,9 @@ async function apply({ client, line, schema }: Run, migration: MigrationFile): P
   const searchPath = line.scope === "control" ? "control,platform" : `${schema},platform`;
   const alone = withoutTransaction.test(migration.text);
   try {
-    await client.query(alone ? "set lock_timeout = '10s'" : "begin; set local lock_timeout = '10s'");
+    await client.query(
+      alone ? "set lock_timeout = '10s'" : "begin; set local lock_timeout = '10s'",
+    );
     await client.query("select set_config('search_path', $1, $2)", [searchPath, !alone]);
     await client.query(
       "insert into platform.migrations (schema, line, file, sha256) values ($1, $2, $3, $4)",

@@ -1,4 +1,4 @@
-import { circuitBreaker, ConsecutiveBreaker, handleWhen, isBrokenCircuitError } from "cockatiel";
+import { ConsecutiveBreaker, circuitBreaker, handleWhen, isBrokenCircuitError } from "cockatiel";
 import pg from "pg";
 import { DbError, toDbError } from "./errors.ts";
 
@@ -52,8 +52,17 @@ export interface PoolConfig {
 export type PoolEvent =
   | { readonly kind: "acquired"; readonly pool: string; readonly waitedMs: number }
   | { readonly kind: "exhausted"; readonly pool: string }
-  | { readonly kind: "leak"; readonly pool: string; readonly heldMs: number; readonly holder: string }
-  | { readonly kind: "breaker"; readonly pool: string; readonly state: "open" | "half_open" | "closed" }
+  | {
+      readonly kind: "leak";
+      readonly pool: string;
+      readonly heldMs: number;
+      readonly holder: string;
+    }
+  | {
+      readonly kind: "breaker";
+      readonly pool: string;
+      readonly state: "open" | "half_open" | "closed";
+    }
   | { readonly kind: "connection_error"; readonly pool: string; readonly error: Error };
 
 /** A borrowed connection. Give it back exactly once. */

@@ -16,7 +16,10 @@ export interface Fragment {
 }
 
 /** Tags a template as one statement. */
-export type StatementTag = (strings: TemplateStringsArray, ...values: readonly unknown[]) => Statement;
+export type StatementTag = (
+  strings: TemplateStringsArray,
+  ...values: readonly unknown[]
+) => Statement;
 
 const texts = new WeakMap<TemplateStringsArray, string>();
 const variantNames = new Map<string, string>();

@@ -22,3 +22,6 @@ select platform.protect_tenant_table('carts');
 
 -- Old carts are swept in batches, oldest first.
 create index carts_by_age on carts (tenant_id, updated_at) where status = 'open';
+
+-- The cart of an order that came to nothing is opened again.
+create index carts_by_order on carts (tenant_id, order_id) where order_id is not null;

@@ -1,0 +1,203 @@
+import type { Clock } from "../../kernel/clock.ts";
+import type { Context } from "../../kernel/context.ts";
+import type { TenantId } from "../../kernel/ids.ts";
+import { type Failure, fail, ok, type Result } from "../../kernel/result.ts";
+import {
+  type BatchReport,
+  type Coalescer,
+  createCoalescer,
+} from "../../platform/coalescer/coalescer.ts";
+import type { Db, TenantTx } from "../../platform/db/db.ts";
+import { splitsOnDataErrors } from "../../platform/db/errors.ts";
+import type { IdempotencyFailure } from "../../platform/idempotency/contract.ts";
+import { type ClaimVerdict, claimKeys, storeOutcomes } from "../../platform/idempotency/keys.ts";
+import { claimStep, inFlight, keyReused } from "../../platform/idempotency/unit-of-work.ts";
+import type { VariantQuote } from "../catalog/contract.ts";
+import type { PromotionRule } from "../promotions/contract.ts";
+import type { ShippingTable } from "../shipping/contract.ts";
+import type { TaxTable } from "../tax/contract.ts";
+import { changeCart } from "./cart.ts";
+import type { Cart, CartFailure, CartId, CartView, ChangeCart } from "./contract.ts";
+import type { PriceableCart, Pricing, PricingTables } from "./pricing.ts";
+import { lockCarts, saveCarts } from "./store.ts";
+
+/** Loads what prices depend on, in the caller's transaction; `app.ts` provides it. */
+export interface PricingSource {
+  readonly quoteVariants: (
+    tx: TenantTx,
+    variantIds: readonly string[],
+    currency: string,
+  ) => Promise<readonly VariantQuote[]>;
+  /** Active automatic promotions, and those of the given codes. */
+  readonly loadPromotions: (
+    tx: TenantTx,
+    codes: readonly string[],
+  ) => Promise<readonly PromotionRule[]>;
+  readonly loadShipping: (tx: TenantTx) => Promise<ShippingTable>;
+  readonly loadTax: (tx: TenantTx) => Promise<TaxTable>;
+}
+
+/** What the commands need. */
+export interface CommandDeps {
+  readonly db: Db;
+  readonly clock: Clock;
+  readonly pricing: Pricing;
+  readonly source: PricingSource;
+  readonly onBatch?: (report: BatchReport) => void;
+}
+
+/** One caller's change. */
+export interface ChangeItem {
+  readonly ctx: Context;
+  readonly change: ChangeCart;
+}
+
+/** What a change came to. */
+export type ChangeOutcome = Result<CartView, CartFailure | IdempotencyFailure>;
+
+/** Makes the coalescer of cart changes: concurrent shoppers of a brand share a transaction. */
+export function createChanges(deps: CommandDeps): Coalescer<ChangeItem, ChangeOutcome> {
+  return createCoalescer({
+    name: "carts.change",
+    batchMax: 200,
+    inFlightMax: 2,
+    waitingMax: 5_000,
+    isSplittable: splitsOnDataErrors,
+    run: (tenantId, items) =>
+      deps.db.commit(tenantId as TenantId, (tx) => changeCarts(deps, tx, items), {
+        name: "carts.change",
+      }),
+    ...(deps.onBatch ? { onBatch: deps.onBatch } : {}),
+  });
+}
+
+async function changeCarts(
+  deps: CommandDeps,
+  tx: TenantTx,
+  items: readonly ChangeItem[],
+): Promise<readonly ChangeOutcome[]> {
+  const claims = items.map(({ ctx }) => claimStep(ctx, "carts.change"));
+  const [verdicts, stored, shipping, tax] = await Promise.all([
+    claimKeys(tx, claims),
+    lockCarts(tx, [...new Set(items.map(({ change }) => change.id))]),
+    deps.source.loadShipping(tx),
+    deps.source.loadTax(tx),
+  ]);
+  const carts = new Map<CartId, Cart>(stored);
+  const decided = items.map(({ change }, index) => decide(carts, change, verdicts[index]));
+  const tables = await loadTables(deps.source, tx, {
+    carts: decided.flatMap((each) => (each.ok && "cart" in each.value ? [each.value.cart] : [])),
+    shipping,
+    tax,
+  });
+  const now = deps.clock();
+  const outcomes = items.map(({ change }, index) =>
+    priceDecided(deps.pricing, decided[index] as Decided, { change, tables, now }),
+  );
+  const changed = new Map(
+    outcomes.flatMap((outcome, index) =>
+      outcome.ok && verdicts[index]?.kind === "fresh"
+        ? [[outcome.value.cart.id, outcome.value.cart]]
+        : [],
+    ),
+  );
+  saveCarts(tx, [...changed.values()]);
+  storeOutcomes(
+    tx,
+    outcomes.flatMap((outcome, index) =>
+      outcome.ok && verdicts[index]?.kind === "fresh"
+        ? [{ claim: claims[index], value: outcome.value }]
+        : [],
+    ),
+  );
+  return outcomes;
+}
+
+type Decided = Result<{ readonly cart: Cart } | { readonly replay: CartView }, Failure> &
+  Result<unknown, CartFailure | IdempotencyFailure>;
+
+function decide(
+  carts: Map<CartId, Cart>,
+  change: ChangeCart,
+  verdict: ClaimVerdict | undefined,
+): Decided {
+  if (verdict?.kind === "replay") return ok({ replay: verdict.value as CartView });
+  if (verdict?.kind === "mismatch") return fail(keyReused);
+  if (verdict?.kind === "in_flight") return fail(inFlight);
+  const result = changeCart(carts.get(change.id), change);
+  if (!result.ok) return result;
+  carts.set(change.id, result.value);
+  return ok({ cart: result.value });
+}
+
+interface Repricing {
+  readonly change: ChangeCart;
+  readonly tables: TablesByCurrency;
+  readonly now: Date;
+}
+
+function priceDecided(pricing: Pricing, decided: Decided, repricing: Repricing): ChangeOutcome {
+  if (!decided.ok) return decided;
+  if ("replay" in decided.value) return ok(decided.value.replay);
+  const { cart } = decided.value;
+  const view = viewCart(pricing, cart, repricing.tables, repricing.now);
+  const { problem } = view;
+  return problem && isOfChange(problem, repricing.change) ? fail(problem) : ok(view);
+}
+
+/** A change is refused for what it brings in, not for a product that was taken down meanwhile. */
+function isOfChange(problem: CartFailure, { patch }: ChangeCart): boolean {
+  if (problem.code === "carts.unknown_shipping_method") return patch.shippingMethodId !== undefined;
+  if (!("variantId" in problem)) return true;
+  const lines = [...(patch.lines ?? []), ...(patch.setLines ?? []), ...(patch.addLines ?? [])];
+  return lines.some(({ variantId }) => variantId === problem.variantId);
+}
+
+/** Pricing tables for carts of any currency. */
+export type TablesByCurrency = (currency: string) => PricingTables;
+
+/** Loads what the prices of some carts depend on: one statement per kind and currency. */
+export async function loadTables(
+  source: PricingSource,
+  tx: TenantTx,
+  known: {
+    readonly carts: readonly PriceableCart[];
+    readonly shipping: ShippingTable;
+    readonly tax: TaxTable;
+  },
+): Promise<TablesByCurrency> {
+  const { carts, shipping, tax } = known;
+  const currencies = [...new Set(carts.map(({ currency }) => currency))];
+  const codes = [...new Set(carts.flatMap(({ couponCodes }) => couponCodes))];
+  const [promotions, ...quotes] = await Promise.all([
+    carts.length === 0 ? [] : source.loadPromotions(tx, codes),
+    ...currencies.map((currency) => {
+      const lines = carts
+        .filter((cart) => cart.currency === currency)
+        .flatMap((cart) => cart.lines);
+      const ids = [...new Set(lines.map(({ variantId }) => variantId))].sort();
+      return ids.length === 0 ? [] : source.quoteVariants(tx, ids, currency);
+    }),
+  ]);
+  const tables = new Map(
+    currencies.map((currency, index) => {
+      const byId = new Map(
+        (quotes[index] ?? []).map((quote) => [quote.variantId as string, quote]),
+      );
+      return [currency, { quotes: byId, promotions, shipping, tax }];
+    }),
+  );
+  return (currency) => tables.get(currency) ?? { quotes: new Map(), promotions, shipping, tax };
+}
+
+/** A cart with its prices, or with the reason why it has none. */
+export function viewCart(
+  pricing: Pricing,
+  cart: Cart,
+  tables: TablesByCurrency,
+  now: Date,
+): CartView {
+  const priced = pricing.price(cart, tables(cart.currency), now);
+  if (priced.ok) return { cart, priced: priced.value, problem: null };
+  return { cart, priced: null, problem: priced.failure };
+}

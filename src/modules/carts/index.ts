@@ -1,0 +1,68 @@
+import type { Context } from "../../kernel/context.ts";
+import type { TenantId } from "../../kernel/ids.ts";
+import type { Result } from "../../kernel/result.ts";
+import type { TenantTx } from "../../platform/db/db.ts";
+import type { ShippingQuote } from "../shipping/contract.ts";
+import {
+  type ChangeOutcome,
+  type CommandDeps,
+  createChanges,
+  loadTables,
+  type TablesByCurrency,
+} from "./commands.ts";
+import type { Cart, CartFailure, CartId, CartView, ChangeCart } from "./contract.ts";
+import { createPricing, type PriceableCart, type Pricing, type PricingRules } from "./pricing.ts";
+import { getCart, listShippingOptions } from "./queries.ts";
+import { deleteOldCarts, lockCarts, markOrdered, reopenCarts } from "./store.ts";
+
+export type { PricingSource, TablesByCurrency } from "./commands.ts";
+export type { PriceableCart, Pricing, PricingRules } from "./pricing.ts";
+export { cartRoutes } from "./routes.ts";
+
+/** What carts need from outside; `app.ts` provides it. */
+export type CartsDeps = Omit<CommandDeps, "pricing"> & { readonly rules: PricingRules };
+
+/** What the rest of the system may ask of carts. */
+export interface Carts {
+  /** Makes or changes a cart; concurrent calls of a tenant share a transaction. */
+  change(ctx: Context, change: ChangeCart): Promise<ChangeOutcome>;
+  get(ctx: Context, id: CartId): Promise<Result<CartView, CartFailure>>;
+  shippingOptions(ctx: Context, id: CartId): Promise<Result<readonly ShippingQuote[], CartFailure>>;
+  /** Deletes open carts nobody touched since a moment, at most `limit`. @returns how many */
+  deleteOld(tenantId: TenantId, before: Date, limit: number): Promise<number>;
+  readonly pricing: Pricing;
+  /** Loads what the prices of some carts depend on, in the caller's transaction. */
+  loadTables(tx: TenantTx, carts: readonly PriceableCart[]): Promise<TablesByCurrency>;
+  /** Locks carts in the order of their ids. */
+  lock(tx: TenantTx, ids: readonly CartId[]): Promise<ReadonlyMap<CartId, Cart>>;
+  /** Marks locked carts as ordered, with the commit. */
+  markOrdered(
+    tx: TenantTx,
+    pairs: readonly { readonly cart: Cart; readonly orderId: string }[],
+  ): void;
+  /** Opens the carts of orders that came to nothing, with the commit. */
+  reopen(tx: TenantTx, orderIds: readonly string[]): void;
+}
+
+/** Builds the module. */
+export function createCarts(deps: CartsDeps): Carts {
+  const { source } = deps;
+  const pricing = createPricing(deps.rules);
+  const commandDeps: CommandDeps = { ...deps, pricing };
+  const changes = createChanges(commandDeps);
+  return {
+    change: (ctx, change) => changes.submit(ctx.tenantId, { ctx, change }),
+    get: (ctx, id) => getCart(commandDeps, ctx.tenantId, id),
+    shippingOptions: (ctx, id) => listShippingOptions(commandDeps, ctx.tenantId, id),
+    deleteOld: (tenantId, before, limit) =>
+      deps.db.commit(tenantId, (tx) => deleteOldCarts(tx, before, limit), { name: "carts.sweep" }),
+    pricing,
+    async loadTables(tx, carts) {
+      const [shipping, tax] = await Promise.all([source.loadShipping(tx), source.loadTax(tx)]);
+      return loadTables(source, tx, { carts, shipping, tax });
+    },
+    lock: lockCarts,
+    markOrdered,
+    reopen: reopenCarts,
+  };
+}
