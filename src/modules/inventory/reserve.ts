@@ -1,0 +1,124 @@
+import { fail, ok, type Result } from "../../kernel/result.ts";
+import type { TenantTx } from "../../platform/db/db.ts";
+import { appendEvents, type EventOrigin, type NewEvent } from "../../platform/events/events.ts";
+import type { VariantId } from "../catalog/contract.ts";
+import { checkRequest, isSameRequest, openBook, type StockCell, totalsOf } from "./allocate.ts";
+import type {
+  InventoryEvents,
+  Reservation,
+  ReservationId,
+  ReservationLine,
+  ReservationRequest,
+  ReserveFailure,
+} from "./contract.ts";
+import {
+  addReserved,
+  insertReservations,
+  lockStock,
+  type NewReservation,
+  readReservations,
+} from "./store.ts";
+
+/** What reserving came to. */
+export type Reserved = Result<Reservation, ReserveFailure>;
+
+/** What is known when requests are decided. */
+export interface ReserveFacts {
+  readonly cells: readonly StockCell[];
+  /** Reservations that exist already under ids of this batch. */
+  readonly existing: ReadonlyMap<ReservationId, Reservation>;
+  /** The transaction's time. */
+  readonly at: Date;
+}
+
+/** The outcome of a batch: one result per request, and what to write. */
+export interface ReserveDecision {
+  readonly results: readonly Reserved[];
+  readonly made: readonly NewReservation[];
+}
+
+/**
+ * Reserves stock for many requests inside the caller's transaction: each all or nothing, in arrival
+ * order. One round trip to lock and read; the writes travel with what follows.
+ *
+ * A request whose id exists with the same units is answered with the reservation that exists.
+ * @returns one result per request, in order; a refusal touches nothing
+ */
+export async function reserveStock(
+  tx: TenantTx,
+  origin: EventOrigin,
+  requests: readonly ReservationRequest[],
+): Promise<Reserved[]> {
+  if (requests.length === 0) return [];
+  const stock = lockStock(tx, variantsOf(requests));
+  // Behind the locks on purpose: whoever made the same reservation before has committed by then.
+  const known = readReservations(
+    tx,
+    requests.map((request) => request.id),
+  );
+  const [{ cells, at }, existing] = await Promise.all([stock, known]);
+  const decision = decideReservations(requests, { cells, existing, at: at ?? new Date(0) });
+  addReserved(tx, totalsOf(decision.made.flatMap((reservation) => reservation.allocations)));
+  insertReservations(tx, decision.made);
+  appendEvents(tx, origin, decision.made.map(stockReserved));
+  return [...decision.results];
+}
+
+/** Variants of some requests, each once. */
+export function variantsOf(requests: readonly ReservationRequest[]): VariantId[] {
+  return [...new Set(requests.flatMap(({ lines }) => lines.map((line) => line.variantId)))];
+}
+
+/** Decides requests in arrival order. Pure. */
+export function decideReservations(
+  requests: readonly ReservationRequest[],
+  facts: ReserveFacts,
+): ReserveDecision {
+  const book = openBook(facts.cells);
+  const known = new Map(facts.existing);
+  const made: NewReservation[] = [];
+  const results = requests.map((request): Reserved => {
+    const lines = checkRequest(request);
+    if (!lines.ok) return lines;
+    const before = known.get(request.id);
+    if (before) return repeat(lines.value, before);
+    const taken = book.take(lines.value);
+    if (!taken.ok) return taken;
+    const { id, reference, ttlMs } = request;
+    made.push({ id, reference, ttlMs, allocations: taken.value });
+    const reservation: Reservation = {
+      id,
+      state: "active",
+      allocations: taken.value,
+      ...(reference === undefined ? {} : { reference }),
+      ...(ttlMs === undefined ? {} : { expiresAt: new Date(facts.at.getTime() + ttlMs) }),
+    };
+    known.set(id, reservation);
+    return ok(reservation);
+  });
+  return { results, made };
+}
+
+/** Answers a request whose id exists: with the same units it is a retry. */
+function repeat(lines: readonly ReservationLine[], before: Reservation): Reserved {
+  const { id, state } = before;
+  if (!isSameRequest(lines, before.allocations)) {
+    return fail({ code: "inventory.reservation_differs", id });
+  }
+  if (state === "released" || state === "expired") {
+    return fail({ code: "inventory.reservation_closed", id, state });
+  }
+  return ok(before);
+}
+
+/** The event of a new reservation. */
+export function stockReserved(reservation: NewReservation): NewEvent {
+  const { id: reservationId, reference, allocations } = reservation;
+  const data: InventoryEvents["inventory.stock_reserved"] = {
+    reservationId,
+    allocations,
+    ...(reference === undefined ? {} : { reference }),
+  };
+  const stream = `reservation:${reservationId}`;
+  return { type: "inventory.stock_reserved", version: 1, stream, data };
+}

@@ -1,0 +1,263 @@
+import type { TenantTx } from "../../platform/db/db.ts";
+import { intArray, sql, uuidArray } from "../../platform/db/sql.ts";
+import type { VariantId } from "../catalog/contract.ts";
+import type { StockCell } from "./allocate.ts";
+import type {
+  Allocation,
+  LocationId,
+  MovementReason,
+  Reservation,
+  ReservationId,
+  ReservationState,
+} from "./contract.ts";
+
+/** Stock cells of variants, and the transaction's time by the database's clock. */
+export interface LockedStock {
+  readonly cells: readonly StockCell[];
+  /** `now()` of the transaction; absent when there is no cell. */
+  readonly at?: Date;
+}
+
+interface CellRow extends StockCell {
+  readonly at: Date;
+}
+
+/** Locks all cells of some variants at active locations, in order of (variant, location). */
+export async function lockStock(
+  tx: TenantTx,
+  variantIds: readonly VariantId[],
+): Promise<LockedStock> {
+  return locked(
+    await tx.rows<CellRow>(sql("inventory.lock_stock")`
+      select s.variant_id as "variantId", s.location_id as "locationId", s.on_hand as "onHand",
+        s.reserved, s.backorder_limit as "backorderLimit", s.version, l.priority, now() as at
+      from stock s
+      join stock_locations l on l.tenant_id = s.tenant_id and l.id = s.location_id and l.active
+      where s.tenant_id = ${tx.tenantId} and s.variant_id = any(${uuidArray(variantIds)}::uuid[])
+      order by s.variant_id, s.location_id
+      for update of s`),
+  );
+}
+
+/** Reads the same without locking. */
+export async function readStock(
+  tx: TenantTx,
+  variantIds: readonly VariantId[],
+): Promise<LockedStock> {
+  return locked(
+    await tx.rows<CellRow>(sql("inventory.read_stock")`
+      select s.variant_id as "variantId", s.location_id as "locationId", s.on_hand as "onHand",
+        s.reserved, s.backorder_limit as "backorderLimit", s.version, l.priority, now() as at
+      from stock s
+      join stock_locations l on l.tenant_id = s.tenant_id and l.id = s.location_id and l.active
+      where s.tenant_id = ${tx.tenantId} and s.variant_id = any(${uuidArray(variantIds)}::uuid[])`),
+  );
+}
+
+function locked(rows: readonly CellRow[]): LockedStock {
+  const [first] = rows;
+  return first ? { cells: rows, at: first.at } : { cells: rows };
+}
+
+/** Adds units to `reserved`, in order of (variant, location), of cells this transaction has locked. */
+export function addReserved(tx: TenantTx, totals: readonly Allocation[]): void {
+  if (totals.length === 0) return;
+  const cells = cellColumns(totals);
+  tx.write(sql("inventory.add_reserved")`
+    update stock s set reserved = s.reserved + d.units, version = s.version + 1
+    from unnest(${cells.variants}::uuid[], ${cells.locations}::uuid[], ${cells.units}::integer[])
+      d(variant_id, location_id, units)
+    where s.tenant_id = ${tx.tenantId}
+      and s.variant_id = d.variant_id and s.location_id = d.location_id`);
+}
+
+/** Locks cells in order of (variant, location); travels with what follows. */
+export function lockCells(tx: TenantTx, totals: readonly Allocation[]): void {
+  const cells = cellColumns(totals);
+  tx.write(sql("inventory.lock_cells")`
+    select 1 from stock s
+    join unnest(${cells.variants}::uuid[], ${cells.locations}::uuid[]) d(variant_id, location_id)
+      on s.variant_id = d.variant_id and s.location_id = d.location_id
+    where s.tenant_id = ${tx.tenantId}
+    order by s.variant_id, s.location_id
+    for update of s`);
+}
+
+/** Takes settled units out of `reserved`, and sold ones out of `on_hand` as well. */
+export function subtractReserved(tx: TenantTx, totals: readonly Allocation[], sold: boolean): void {
+  const cells = cellColumns(totals);
+  tx.write(sql("inventory.subtract_reserved")`
+    update stock s set reserved = s.reserved - d.units,
+      on_hand = case when ${sold}::boolean then s.on_hand - d.units else s.on_hand end,
+      version = s.version + 1
+    from unnest(${cells.variants}::uuid[], ${cells.locations}::uuid[], ${cells.units}::integer[])
+      d(variant_id, location_id, units)
+    where s.tenant_id = ${tx.tenantId}
+      and s.variant_id = d.variant_id and s.location_id = d.location_id`);
+}
+
+function cellColumns(totals: readonly Allocation[]) {
+  return {
+    variants: uuidArray(totals.map((total) => total.variantId)),
+    locations: uuidArray(totals.map((total) => total.locationId)),
+    units: intArray(totals.map((total) => total.quantity)),
+  };
+}
+
+/** A reservation to write. */
+export interface NewReservation {
+  readonly id: ReservationId;
+  readonly reference?: string | undefined;
+  readonly ttlMs?: number | undefined;
+  readonly allocations: readonly Allocation[];
+}
+
+/** Adds reservations, one row per allocation; their end is counted from the transaction's time. */
+export function insertReservations(tx: TenantTx, reservations: readonly NewReservation[]): void {
+  if (reservations.length === 0) return;
+  const rows = reservations.flatMap(({ allocations, ...head }) =>
+    allocations.map((allocation, line) => ({ ...head, ...allocation, line })),
+  );
+  tx.write(sql("inventory.insert_reservations")`
+    insert into reservations
+      (tenant_id, id, line, variant_id, location_id, quantity, reference, expires_at)
+    select ${tx.tenantId}, r.id, r.line, r.variant_id, r.location_id, r.quantity, r.reference,
+      now() + r.ttl_ms * interval '1 millisecond'
+    from unnest(${uuidArray(rows.map((row) => row.id))}::uuid[],
+      ${intArray(rows.map((row) => row.line))}::smallint[],
+      ${uuidArray(rows.map((row) => row.variantId))}::uuid[],
+      ${uuidArray(rows.map((row) => row.locationId))}::uuid[],
+      ${intArray(rows.map((row) => row.quantity))}::integer[],
+      ${rows.map((row) => row.reference ?? null)}::text[],
+      ${intArray(rows.map((row) => row.ttlMs ?? null))}::bigint[])
+      r(id, line, variant_id, location_id, quantity, reference, ttl_ms)`);
+}
+
+/** One line of a reservation as stored. */
+export interface ReservationRow extends Allocation {
+  readonly id: ReservationId;
+  readonly line: number;
+  readonly state: ReservationState;
+  readonly reference: string | null;
+  readonly expiresAt: Date | null;
+}
+
+/** Smallest and largest of some ids: lets the planner leave out months that have none of them. */
+export function idRange(ids: readonly string[]): { readonly low: string; readonly high: string } {
+  let low = ids[0] ?? "00000000-0000-0000-0000-000000000000";
+  let high = low;
+  for (const id of ids) {
+    if (id < low) low = id;
+    if (id > high) high = id;
+  }
+  return { low, high };
+}
+
+/** Reads reservations by id. @returns by id; ids that do not exist are absent */
+export async function readReservations(
+  tx: TenantTx,
+  ids: readonly ReservationId[],
+): Promise<Map<ReservationId, Reservation>> {
+  if (ids.length === 0) return new Map();
+  const { low, high } = idRange(ids);
+  return toReservations(
+    await tx.rows<ReservationRow>(sql("inventory.read_reservations")`
+      select id, line, variant_id as "variantId", location_id as "locationId", quantity, state,
+        reference, expires_at as "expiresAt"
+      from reservations
+      where tenant_id = ${tx.tenantId} and id = any(${uuidArray(ids)}::uuid[])
+        and id between ${low}::uuid and ${high}::uuid
+      order by id, line`),
+  );
+}
+
+/** Locks reservations by id, line 0 of each first, in order of id. */
+export async function lockReservations(
+  tx: TenantTx,
+  ids: readonly ReservationId[],
+): Promise<Map<ReservationId, Reservation>> {
+  if (ids.length === 0) return new Map();
+  const { low, high } = idRange(ids);
+  return toReservations(
+    await tx.rows<ReservationRow>(sql("inventory.lock_reservations")`
+      select id, line, variant_id as "variantId", location_id as "locationId", quantity, state,
+        reference, expires_at as "expiresAt"
+      from reservations
+      where tenant_id = ${tx.tenantId} and id = any(${uuidArray(ids)}::uuid[])
+        and id between ${low}::uuid and ${high}::uuid
+      order by id, line
+      for update`),
+  );
+}
+
+/** Locks reservations that are past their end and that nobody else works on, the most overdue first. */
+export async function lockOverdue(tx: TenantTx, limit: number): Promise<ReservationId[]> {
+  const rows = await tx.rows<{ id: ReservationId }>(sql("inventory.lock_overdue")`
+    select id from reservations
+    where tenant_id = ${tx.tenantId} and state = 'active' and expires_at <= now() and line = 0
+    order by expires_at
+    limit ${limit}
+    for update skip locked`);
+  return rows.map((row) => row.id);
+}
+
+function toReservations(rows: readonly ReservationRow[]): Map<ReservationId, Reservation> {
+  const found = new Map<ReservationId, Reservation & { allocations: Allocation[] }>();
+  for (const row of rows) {
+    const { id, state, variantId, locationId, quantity } = row;
+    let reservation = found.get(id);
+    if (!reservation) {
+      reservation = {
+        id,
+        state,
+        allocations: [],
+        ...(row.reference === null ? {} : { reference: row.reference }),
+        ...(row.expiresAt === null ? {} : { expiresAt: row.expiresAt }),
+      };
+      found.set(id, reservation);
+    }
+    reservation.allocations.push({ variantId, locationId, quantity });
+  }
+  return found;
+}
+
+/** Settles reservations that this transaction has locked. */
+export function updateReservationState(
+  tx: TenantTx,
+  ids: readonly ReservationId[],
+  state: ReservationState,
+): void {
+  const { low, high } = idRange(ids);
+  tx.write(sql("inventory.settle")`
+    update reservations set state = ${state}
+    where tenant_id = ${tx.tenantId} and id = any(${uuidArray(ids)}::uuid[])
+      and id between ${low}::uuid and ${high}::uuid and state = 'active'`);
+}
+
+/** A movement to record. */
+export interface NewMovement {
+  readonly id: string;
+  readonly line: number;
+  readonly variantId: VariantId;
+  readonly locationId: LocationId;
+  readonly quantity: number;
+  readonly reason: MovementReason;
+  readonly reference?: string | undefined;
+}
+
+/** Records movements. */
+export function insertMovements(tx: TenantTx, movements: readonly NewMovement[]): void {
+  if (movements.length === 0) return;
+  tx.write(sql("inventory.insert_movements")`
+    insert into stock_movements
+      (tenant_id, id, line, variant_id, location_id, quantity, reason, reference)
+    select ${tx.tenantId}, m.*
+    from unnest(${uuidArray(movements.map((row) => row.id))}::uuid[],
+      ${intArray(movements.map((row) => row.line))}::smallint[],
+      ${uuidArray(movements.map((row) => row.variantId))}::uuid[],
+      ${uuidArray(movements.map((row) => row.locationId))}::uuid[],
+      ${intArray(movements.map((row) => row.quantity))}::integer[],
+      ${movements.map((row) => row.reason)}::text[],
+      ${movements.map((row) => row.reference ?? null)}::text[])
+      m(id, line, variant_id, location_id, quantity, reason, reference)`);
+}

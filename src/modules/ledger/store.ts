@@ -1,0 +1,105 @@
+import { assert } from "../../kernel/assert.ts";
+import type { TenantTx } from "../../platform/db/db.ts";
+import { intArray, type Statement, sql, uuidArray } from "../../platform/db/sql.ts";
+import type { AccountKind, Journal } from "./contract.ts";
+import { checkJournal, contentOf, kindOfAccount } from "./journal.ts";
+
+/**
+ * Posts journals inside the caller's transaction; accounts of the chart open themselves.
+ *
+ * One statement whatever their number; it travels with the next one. An id that was posted before
+ * with the same content is left alone. Everything else the database refuses fails the transaction:
+ * another content under a known id, an unknown account, a floor.
+ * @param journals at most one per id; one whose legs are all zero posts nothing
+ * @throws AssertionError for a journal that does not sum to zero: its maker has a bug
+ */
+export function postEntries(tx: TenantTx, journals: readonly Journal[]): void {
+  const checked: Journal[] = [];
+  for (const journal of journals) {
+    const result = checkJournal(journal);
+    if (!result.ok && result.failure.code === "ledger.no_entries") continue;
+    assert(result.ok, `journal ${journal.kind} is sound: ${JSON.stringify(result)}`);
+    checked.push(result.value);
+  }
+  if (checked.length > 0) tx.write(postStatement(tx, checked));
+}
+
+/** One insert for accounts, journals and entries; only journals that are new get entries. */
+function postStatement(tx: TenantTx, journals: readonly Journal[]): Statement {
+  const accounts = accountColumns(journals);
+  const legs = entryColumns(journals);
+  const ids = uuidArray(journals.map((journal) => journal.id));
+  const contents = uuidArray(journals.map(contentOf));
+  return sql("ledger.post")`
+    with opened as (
+      insert into ledger_accounts (tenant_id, code, currency, kind)
+      select ${tx.tenantId}, a.code, a.currency, a.kind
+      from unnest(${accounts.codes}::text[], ${accounts.currencies}::text[],
+        ${accounts.kinds}::text[]) a(code, currency, kind)
+      order by a.code, a.currency
+      on conflict do nothing
+    ), posted as (
+      insert into ledger_journals
+        (tenant_id, id, content, occurred_at, kind, reference, description)
+      select ${tx.tenantId}, j.* from unnest(${ids}::uuid[], ${contents}::uuid[],
+        ${journals.map((journal) => journal.occurredAt.toISOString())}::timestamptz[],
+        ${journals.map((journal) => journal.kind)}::text[],
+        ${journals.map((journal) => journal.reference ?? null)}::text[],
+        ${journals.map((journal) => journal.description)}::text[])
+        j(id, content, occurred_at, kind, reference, description)
+      on conflict do nothing
+      returning id
+    )
+    insert into ledger_entries
+      (tenant_id, journal_id, line, account, currency, amount_minor, horizon)
+    select ${tx.tenantId}, e.journal_id, e.line, e.account, e.currency, e.amount_minor,
+      (select platform.event_horizon())
+    from unnest(${legs.journals}::uuid[], ${legs.lines}::smallint[], ${legs.accounts}::text[],
+      ${legs.currencies}::text[], ${legs.amounts}::bigint[])
+      e(journal_id, line, account, currency, amount_minor)
+    join posted p on p.id = e.journal_id
+    where (select case when (select count(*) from posted) = ${journals.length} then true
+      else ledger_check_repeats(${tx.tenantId}, ${ids}::uuid[], ${contents}::uuid[]) end)`;
+}
+
+function entryColumns(journals: readonly Journal[]) {
+  const owners: string[] = [];
+  const lines: number[] = [];
+  const accounts: string[] = [];
+  const currencies: string[] = [];
+  const amounts: number[] = [];
+  for (const journal of journals) {
+    for (const [line, entry] of journal.entries.entries()) {
+      owners.push(journal.id);
+      lines.push(line);
+      accounts.push(entry.account);
+      currencies.push(entry.currency);
+      amounts.push(entry.amountMinor);
+    }
+  }
+  return {
+    journals: uuidArray(owners),
+    lines: intArray(lines),
+    accounts,
+    currencies,
+    amounts: intArray(amounts),
+  };
+}
+
+/** Accounts whose kind is known; any other must have been opened before. */
+function accountColumns(journals: readonly Journal[]) {
+  const known = new Map<string, { code: string; currency: string; kind: AccountKind }>();
+  for (const { entries } of journals) {
+    for (const entry of entries) {
+      const key = `${entry.account} ${entry.currency}`;
+      const kind = kindOfAccount(entry);
+      if (kind) known.set(key, { code: entry.account, currency: entry.currency, kind });
+    }
+  }
+  const list = [...known.values()];
+  return {
+    codes: list.map((account) => account.code),
+    currencies: list.map((account) => account.currency),
+    kinds: list.map((account) => account.kind),
+  };
+}
