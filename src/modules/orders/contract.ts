@@ -127,6 +127,8 @@ export interface OrderLine extends NewOrderLine {
   readonly lineNo: number;
   readonly fulfilledQuantity: number;
   readonly returnedQuantity: number;
+  /** What was given back for the returned units. */
+  readonly returnedMinor: number;
 }
 
 /** An order without its lines, as lists show it. */
@@ -346,11 +348,6 @@ export interface DuplicateId {
   readonly id: string;
 }
 
-/** A list was asked for with a cursor of another list, or a damaged one. */
-export interface BadCursor {
-  readonly code: "orders.bad_cursor";
-}
-
 /** The batch does not exist in this tenant. */
 export interface BatchNotFound {
   readonly code: "orders.batch_not_found";
@@ -392,7 +389,6 @@ export type OrdersFailure =
   | ReturnFailure
   | RefundFailure
   | PatchFailure
-  | BadCursor
   | BatchNotFound
   | NotACustomer;
 
@@ -408,7 +404,6 @@ export const ordersFailureStatuses: FailureStatuses<OrdersFailure> = {
   "orders.nothing_to_do": 409,
   "orders.refund_exceeds_total": 409,
   "orders.duplicate_id": 409,
-  "orders.bad_cursor": 400,
   "orders.batch_not_found": 404,
   "orders.not_a_customer": 403,
 };

@@ -26,7 +26,7 @@ function event<Type extends OrderEventType>(
   data: OrderEvents[Type],
   occurredAt?: Date,
 ): NewEvent {
-  const known = { type, version: 1, stream, data: data as unknown as NewEvent["data"] };
+  const known = { type, version: 1, stream, data };
   return occurredAt ? { ...known, occurredAt } : known;
 }
 

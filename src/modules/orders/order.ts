@@ -33,7 +33,8 @@ export function mayFollow(from: OrderStatus, to: OrderStatus): boolean {
 }
 
 /**
- * Decides one step of the state machine; on success the version is one higher.
+ * Decides one step of the state machine; on success the version is one higher. A step to refunded
+ * gives all the money back.
  *
  * The expected version is looked at first: a caller who decided on old data must read again,
  * whatever the step.
@@ -48,7 +49,8 @@ export function decideTransition(
   if (!mayFollow(from, change.to)) {
     return fail({ code: "orders.illegal_transition", orderId, from, to: change.to });
   }
-  return ok({ ...order, status: change.to, version: order.version + 1 });
+  const refundedMinor = change.to === "refunded" ? order.totalMinor : order.refundedMinor;
+  return ok({ ...order, status: change.to, refundedMinor, version: order.version + 1 });
 }
 
 /** The refusal for a caller who expects another version than the order has, if so. */

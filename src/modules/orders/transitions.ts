@@ -21,6 +21,7 @@ import {
   type StateChange,
   updateOrderStates,
 } from "./store.ts";
+import { fulfilAllLines } from "./store-lines.ts";
 
 /**
  * What else happens in the transaction of a change to orders: stock, payments and ledger follow
@@ -59,7 +60,7 @@ export function insertOrders(tx: TenantTx, origin: EventOrigin, orders: readonly
 /**
  * Takes steps of the state machine for any number of orders in a fixed number of statements: locks
  * in order of id, decides in the order given, writes once. Several steps of one order follow each
- * other.
+ * other. A step to fulfilled marks every open unit as sent, without a parcel.
  *
  * @returns one result per change, in order: the state after it, or why it was refused
  */
@@ -80,14 +81,14 @@ export async function transitionOrders(
     origin,
     decided.accepted.map(({ before, after, change }) => orderStepped(before, after, change)),
   );
-  const cancelled = decided.accepted.filter(({ after }) => after.status === "cancelled");
-  if (cancelled.length > 0) {
-    await effects.onCancelled?.(
-      tx,
-      origin,
-      cancelled.map(({ after }) => after),
-    );
-  }
+  const becoming = (status: OrderStatus) =>
+    decided.accepted.flatMap(({ after }) => (after.status === status ? [after] : []));
+  fulfilAllLines(
+    tx,
+    becoming("fulfilled").map((order) => order.id),
+  );
+  const cancelled = becoming("cancelled");
+  if (cancelled.length > 0) await effects.onCancelled?.(tx, origin, cancelled);
   return decided.results;
 }
 

@@ -31,7 +31,8 @@ create table orders (
   primary key (tenant_id, id),
   constraint orders_totals check (total_minor = subtotal_minor - discount_minor + shipping_minor
     + case when price_includes_tax then 0 else tax_minor end),
-  constraint orders_refunded check (refunded_minor between 0 and total_minor)
+  constraint orders_refunded check (refunded_minor between 0 and total_minor
+    and (status <> 'refunded' or refunded_minor = total_minor))
 ) partition by range (id);
 
 create index orders_by_status on orders (tenant_id, status, id);
@@ -57,9 +58,11 @@ create table order_lines (
   total_minor         bigint      not null check (total_minor >= 0),
   fulfilled_quantity  integer     not null default 0,
   returned_quantity   integer     not null default 0,
+  returned_minor      bigint      not null default 0,
   primary key (tenant_id, order_id, line_no),
   constraint order_lines_fulfilled check (fulfilled_quantity between 0 and quantity),
-  constraint order_lines_returned check (returned_quantity between 0 and quantity)
+  constraint order_lines_returned check (
+    returned_quantity between 0 and quantity and returned_minor between 0 and total_minor)
 ) partition by range (order_id);
 
 create table orders_default partition of orders default;
