@@ -2,8 +2,8 @@ import { assert } from "../../kernel/assert.ts";
 import { newId } from "../../kernel/ids.ts";
 import { intArray, sql, uuidArray } from "../db/sql.ts";
 import type { TenantTx } from "../db/transaction.ts";
-import type { EventMetadata, EventOrigin, NewEvent } from "./event.ts";
-import { announceAppend } from "./signal.ts";
+import { poke } from "../wakeup/poke.ts";
+import { type EventMetadata, type EventOrigin, eventsTopic, type NewEvent } from "./event.ts";
 
 /** Largest event data, bytes of JSON. What is larger belongs in a table or an object store. */
 export const eventDataBytesMax = 256 * 1024;
@@ -50,8 +50,11 @@ export function writeEvents(tx: TenantTx, rows: readonly AttributedEvent[]): voi
       ${rows.map(({ event }) => encodeData(event))}::jsonb[],
       ${metadata}::jsonb[])
       as new (id, version, stream_version, occurred_ms, stream, type, request_id, data, metadata)`);
-  const { tenantId } = tx;
-  tx.afterCommit(() => announceAppend(tenantId));
+  tx.afterCommit(pokeReaders);
+}
+
+function pokeReaders(): void {
+  poke(eventsTopic);
 }
 
 function encodeData(event: NewEvent): string {

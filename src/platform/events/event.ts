@@ -58,6 +58,9 @@ export interface RecordedEvent<Data extends object = JsonObject> extends LogPlac
 /** Logical partitions of the log: the most workers one subscription can spread over. */
 export const partitionCount = 8;
 
+/** Wake-up topic under which appends are announced. */
+export const eventsTopic = "events";
+
 /**
  * The origin of what a handler does because of an event: same request and trace, acting as the system.
  */

@@ -1,4 +1,6 @@
 /** Front door of sagas. */
+
+export type { SagaFilter, SagaNotStuck, Sagas } from "./engine-contract.ts";
 export {
   defineSaga,
   type NewSaga,

@@ -28,6 +28,16 @@ begin atomic
   from platform.event_log;
 end;
 
+-- Begins a new epoch if the database was moved to another server (restored from a dump there).
+-- @returns the epoch
+create function enter_event_epoch() returns integer
+  language sql volatile
+begin atomic
+  update platform.event_log l set epoch = l.epoch + 1, system_identifier = s.system_identifier
+    from pg_control_system() s where l.system_identifier <> s.system_identifier;
+  select epoch from platform.event_log;
+end;
+
 -- Readers may read what sorts below this. Stable on purpose: it must not be newer than the snapshot
 -- the rows are read with.
 create function event_watermark() returns bigint
@@ -109,8 +119,6 @@ create table event_cursors (
   -- everything up to and including this place has taken effect
   horizon bigint not null,
   position bigint not null,
-  -- life of the log the place belongs to
-  epoch integer not null,
   holder uuid,
   -- fencing token: grows with every change of holder
   token bigint not null default 0,
@@ -159,11 +167,13 @@ create table event_dead_letters (
   position bigint not null,
   stream text not null,
   type text not null,
-  state text not null check (state in ('dead', 'waiting', 'released')),
+  state text not null check (state in ('dead', 'waiting', 'released', 'discarded')),
   attempts integer not null default 0,
   error text,
   parked_at timestamptz not null default clock_timestamp(),
   primary key (tenant_id, subscription, event_id)
 );
 create index event_dead_letters_order on event_dead_letters (subscription, partition, horizon, position);
+create index event_dead_letters_released on event_dead_letters (subscription)
+  where state in ('released', 'discarded');
 select platform.protect_platform_table('event_dead_letters');
