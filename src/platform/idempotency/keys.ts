@@ -103,6 +103,24 @@ export function storeOutcomes(tx: TenantTx, outcomes: readonly Outcome[]): void 
       do update set outcome = platform.idempotency_conflict()`);
 }
 
+/**
+ * Makes outcomes final that were stored before all was known: a checkout is stored as pending and
+ * becomes final with its payment. Travels with COMMIT.
+ */
+export function replaceOutcomes(tx: TenantTx, outcomes: readonly Outcome[]): void {
+  const replaced = outcomes.flatMap(({ claim, value }) => (claim ? [{ claim, value }] : []));
+  if (replaced.length === 0) return;
+  tx.write(sql("idempotency.replace")`
+    update idempotency_keys as k set outcome = n.outcome
+    from unnest(${replaced.map(({ claim }) => claim.principal)}::text[],
+                ${replaced.map(({ claim }) => claim.route)}::text[],
+                ${replaced.map(({ claim }) => claim.key)}::text[],
+                ${replaced.map(({ value }) => encodeOutcome(value))}::text[])
+      as n (principal, route, key, outcome)
+    where k.tenant_id = ${tx.tenantId} and k.principal = n.principal and k.route = n.route
+      and k.key = n.key`);
+}
+
 /** Which keys to forget. */
 export interface IdempotencyPurge {
   /** Age from which a key may be forgotten, milliseconds: longer than any client retries. */

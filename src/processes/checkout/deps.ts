@@ -1,0 +1,89 @@
+import type { Clock } from "../../kernel/clock.ts";
+import type { TenantId } from "../../kernel/ids.ts";
+import type { Result } from "../../kernel/result.ts";
+import type { Carts } from "../../modules/carts/index.ts";
+import type {
+  ReservationId,
+  ReservationRequest,
+  ReserveFailure,
+} from "../../modules/inventory/contract.ts";
+import type { Journal } from "../../modules/ledger/contract.ts";
+import type {
+  NewOrder,
+  OrderChange,
+  OrderState,
+  TransitionFailure,
+} from "../../modules/orders/contract.ts";
+import type { NewPayment, Payments } from "../../modules/payments/contract.ts";
+import type { Redemption, RedemptionFailure } from "../../modules/promotions/contract.ts";
+import type { BatchReport } from "../../platform/coalescer/coalescer.ts";
+import type { Db, TenantTx } from "../../platform/db/db.ts";
+import type { EventOrigin } from "../../platform/events/events.ts";
+import type { SagaDefinition, Sagas } from "../../platform/sagas/sagas.ts";
+import type { CheckoutOutcome, PayOrder } from "./contract.ts";
+
+/** Something of a batch together with who asked for it: its events are told apart by origin. */
+export interface Asked<Item> {
+  readonly origin: EventOrigin;
+  readonly item: Item;
+}
+
+/**
+ * What checkout needs of the modules: each function takes a whole batch inside the caller's
+ * transaction. `app.ts` provides them.
+ */
+export interface CheckoutDeps {
+  readonly db: Db;
+  readonly clock: Clock;
+  readonly carts: Carts;
+  readonly payments: Payments;
+  /** Names of the payment providers. */
+  readonly providers: ReadonlySet<string>;
+  /** Providers that settle in this process, without a call to anywhere: no saga is needed. */
+  readonly instantProviders: ReadonlySet<string>;
+  readonly sagas: Sagas;
+  /** The payment saga; null while it is being defined. */
+  readonly payOrder: SagaDefinition<PayOrder, CheckoutOutcome> | null;
+  readonly takeNumbers: (tenantId: TenantId, count: number) => Promise<readonly number[]>;
+  /** Which of these orders exist already. */
+  readonly findOrderIds: (tx: TenantTx, ids: readonly string[]) => Promise<ReadonlySet<string>>;
+  readonly createPayments: (tx: TenantTx, payments: readonly Asked<NewPayment>[]) => void;
+  readonly insertOrders: (tx: TenantTx, orders: readonly Asked<NewOrder>[]) => void;
+  readonly transitionOrders: (
+    tx: TenantTx,
+    changes: readonly Asked<OrderChange>[],
+  ) => Promise<readonly Result<OrderState, TransitionFailure>[]>;
+  /** One result per request, in order. */
+  readonly reserveStock: (
+    tx: TenantTx,
+    requests: readonly Asked<ReservationRequest>[],
+  ) => Promise<readonly Result<unknown, ReserveFailure>[]>;
+  readonly commitReservations: (
+    tx: TenantTx,
+    ids: readonly Asked<ReservationId>[],
+  ) => Promise<unknown>;
+  readonly releaseReservations: (
+    tx: TenantTx,
+    ids: readonly Asked<ReservationId>[],
+  ) => Promise<unknown>;
+  readonly redeemPromotions: (
+    tx: TenantTx,
+    redemptions: readonly Asked<Redemption>[],
+  ) => Promise<readonly Result<unknown, RedemptionFailure>[]>;
+  readonly releasePromotions: (
+    tx: TenantTx,
+    orderIds: readonly Asked<string>[],
+  ) => Promise<unknown>;
+  /** Ids of the customers with these addresses, made where missing; in order. */
+  readonly upsertGuests: (
+    tx: TenantTx,
+    guests: readonly Asked<{ readonly email: string; readonly name: string | null }>[],
+  ) => Promise<readonly string[]>;
+  readonly postJournals: (tx: TenantTx, journals: readonly Journal[]) => void;
+  /** Posts the opposite of what placing these orders posted. */
+  readonly reverseJournals: (
+    tx: TenantTx,
+    orders: readonly Asked<OrderState>[],
+  ) => Promise<unknown>;
+  readonly onBatch?: (report: BatchReport) => void;
+}

@@ -1,0 +1,143 @@
+import type { Context } from "../../kernel/context.ts";
+import type { TenantId } from "../../kernel/ids.ts";
+import { fail, ok, type Result } from "../../kernel/result.ts";
+import type { OrderId } from "../../modules/orders/contract.ts";
+import { type Coalescer, createCoalescer } from "../../platform/coalescer/coalescer.ts";
+import type { TenantTx } from "../../platform/db/db.ts";
+import { splitsOnDataErrors } from "../../platform/db/errors.ts";
+import type { RecordedEvent } from "../../platform/events/events.ts";
+import { originOf } from "../../platform/events/events.ts";
+import { claimStep } from "../../platform/idempotency/unit-of-work.ts";
+import type { SagaDefinition, SagaId } from "../../platform/sagas/sagas.ts";
+import type {
+  CheckoutOutcome,
+  PaymentDeclined,
+  PayOrder,
+  PlaceOrder,
+  PlaceOrderFailure,
+} from "./contract.ts";
+import type { CheckoutDeps } from "./deps.ts";
+import { abandon, definePayOrder, markConfirmed, markPaid } from "./pay.ts";
+import { type PlaceItem, type PlaceResult, placeOrders } from "./place.ts";
+
+export type { Asked, CheckoutDeps } from "./deps.ts";
+export { reservationIdOf } from "./place.ts";
+export { checkoutRoutes } from "./routes.ts";
+
+/** What a checkout answers. */
+export type CheckoutResult = Result<CheckoutOutcome, PlaceOrderFailure | PaymentDeclined>;
+
+/** Ordering and paying. */
+export interface Checkout {
+  /**
+   * Places an order in one transaction that it shares with the other callers of the tenant, without
+   * waiting for a remote payment.
+   */
+  place(ctx: Context, command: PlaceOrder): Promise<PlaceResult>;
+  /** Places an order and waits until its payment is settled, at most `waitMs` milliseconds. */
+  checkout(ctx: Context, command: PlaceOrder, waitMs: number): Promise<CheckoutResult>;
+  /** To be registered with the sagas. */
+  readonly payOrder: SagaDefinition<PayOrder, CheckoutOutcome>;
+  /** Subscription handler: money that moved without the saga, by a webhook or a returning buyer. */
+  onPaymentEvents(tx: TenantTx, events: readonly RecordedEvent[]): Promise<void>;
+}
+
+/** Event types that {@link Checkout.onPaymentEvents} reads. */
+export const paymentEventsOfCheckout = [
+  "payments.payment_captured",
+  "payments.payment_authorised",
+  "payments.payment_failed",
+  "payments.payment_voided",
+] as const;
+
+/** Builds the process. */
+export function createCheckout(given: Omit<CheckoutDeps, "payOrder">): Checkout {
+  const deps: CheckoutDeps = { ...given, payOrder: null };
+  const payOrder = definePayOrder(deps);
+  const placing = createPlacing({ ...deps, payOrder });
+  const place = async (ctx: Context, command: PlaceOrder): Promise<PlaceResult> => {
+    const claim = claimStep(ctx, "checkout.place");
+    const [number = 0] = await deps.takeNumbers(ctx.tenantId, 1);
+    return placing.submit(ctx.tenantId, { ctx, command, number, claim });
+  };
+  return {
+    place,
+    payOrder,
+    async checkout(ctx, command, waitMs) {
+      const placed = await place(ctx, command);
+      if (!placed.ok) return placed;
+      return toResult(await settledOutcome(deps, ctx, placed.value, waitMs));
+    },
+    onPaymentEvents: (tx, events) => followPayments(deps, tx, events),
+  };
+}
+
+function createPlacing(deps: CheckoutDeps): Coalescer<PlaceItem, PlaceResult> {
+  return createCoalescer({
+    name: "checkout.place",
+    batchMax: 200,
+    inFlightMax: 2,
+    waitingMax: 10_000,
+    isSplittable: splitsOnDataErrors,
+    run: (tenantId, items) =>
+      deps.db.commit(tenantId as TenantId, (tx) => placeOrders(deps, tx, items), {
+        name: "checkout.place",
+      }),
+    ...(deps.onBatch ? { onBatch: deps.onBatch } : {}),
+  });
+}
+
+/** Waits for the saga of a pending outcome and gives what it came to. */
+async function settledOutcome(
+  deps: CheckoutDeps,
+  ctx: Context,
+  placed: CheckoutOutcome,
+  waitMs: number,
+): Promise<CheckoutOutcome> {
+  if (placed.status !== "pending" || placed.sagaId === null) return placed;
+  const run = await deps.sagas.waitFor(ctx.tenantId, placed.sagaId as SagaId, {
+    timeoutMs: waitMs,
+    ...(ctx.signal ? { signal: ctx.signal } : {}),
+  });
+  if (run?.status === "completed") return run.output as unknown as CheckoutOutcome;
+  if (run?.status === "compensated") {
+    return { ...placed, status: "declined", failureCode: "payment_unresolved", sagaId: null };
+  }
+  return placed;
+}
+
+/** A declined payment is a refusal to the caller, also when a retry reads it from its key. */
+function toResult(outcome: CheckoutOutcome): CheckoutResult {
+  if (outcome.status !== "declined") return ok(outcome);
+  return fail({
+    code: "checkout.payment_declined",
+    orderId: outcome.orderId,
+    failureCode: outcome.failureCode ?? "declined",
+  });
+}
+
+interface PaymentEventData {
+  readonly orderId: OrderId;
+}
+
+async function followPayments(
+  deps: CheckoutDeps,
+  tx: TenantTx,
+  events: readonly RecordedEvent[],
+): Promise<void> {
+  const of = (...types: readonly string[]) =>
+    events
+      .filter(({ type }) => types.includes(type))
+      .map((event) => ({
+        origin: originOf(event),
+        item: (event.data as unknown as PaymentEventData).orderId,
+      }));
+  await markConfirmed(deps, tx, of("payments.payment_authorised"));
+  await markPaid(deps, tx, of("payments.payment_captured"));
+  await abandon(
+    deps,
+    tx,
+    of("payments.payment_failed", "payments.payment_voided"),
+    "payment_failed",
+  );
+}

@@ -1,0 +1,413 @@
+import { assert, present } from "../../kernel/assert.ts";
+import type { Context, IdempotencyClaim } from "../../kernel/context.ts";
+import { newId } from "../../kernel/ids.ts";
+import { fail, ok, type Result } from "../../kernel/result.ts";
+import type { Cart, CartId } from "../../modules/carts/contract.ts";
+import type { ReservationId } from "../../modules/inventory/contract.ts";
+import type { NewOrder, OrderId } from "../../modules/orders/contract.ts";
+import type { NewPayment, PaymentId } from "../../modules/payments/contract.ts";
+import type { TenantTx } from "../../platform/db/db.ts";
+import { claimKeys, storeOutcomes } from "../../platform/idempotency/keys.ts";
+import { inFlight, keyReused } from "../../platform/idempotency/unit-of-work.ts";
+import type { SagaId } from "../../platform/sagas/sagas.ts";
+import type {
+  Basket,
+  CheckoutOutcome,
+  PayOrder,
+  PlaceOrder,
+  PlaceOrderFailure,
+} from "./contract.ts";
+import type { Asked, CheckoutDeps } from "./deps.ts";
+import { type Draft, draftOrder, orderOf, placementJournal } from "./draft.ts";
+
+/** One caller's order. */
+export interface PlaceItem {
+  readonly ctx: Context;
+  readonly command: PlaceOrder;
+  /** Taken before the transaction: it may need one of its own. */
+  readonly number: number;
+  readonly claim: IdempotencyClaim | undefined;
+}
+
+/** What placing came to. */
+export type PlaceResult = Result<CheckoutOutcome, PlaceOrderFailure>;
+
+/** An order of the batch that is going to be written. */
+interface Placing {
+  readonly index: number;
+  readonly item: PlaceItem;
+  readonly draft: Draft;
+  readonly cart: Cart | undefined;
+}
+
+/** A batch under way. Whoever is refused gets a result early and drops out. */
+interface Batch {
+  readonly deps: CheckoutDeps;
+  readonly tx: TenantTx;
+  readonly items: readonly PlaceItem[];
+  readonly results: (PlaceResult | undefined)[];
+}
+
+/** What an order is made from. */
+interface Found {
+  readonly index: number;
+  readonly basket: Basket;
+  readonly cart: Cart | undefined;
+}
+
+/**
+ * Places the orders of one batch in one transaction. Locks are taken in one order by every
+ * transaction of the product: idempotency keys, carts, stock, promotions, orders, payments.
+ *
+ * @returns one result per item, in order; a refused item leaves nothing behind
+ */
+export async function placeOrders(
+  deps: CheckoutDeps,
+  tx: TenantTx,
+  items: readonly PlaceItem[],
+): Promise<readonly PlaceResult[]> {
+  const batch: Batch = { deps, tx, items, results: items.map(() => undefined) };
+  const found = await findBaskets(batch);
+  const priced = await priceBaskets(batch, found);
+  const placing = await secure(batch, priced);
+  await write(batch, placing);
+  storeOutcomes(
+    tx,
+    placing.map(({ index, item }) => ({ claim: item.claim, value: valueOf(batch.results[index]) })),
+  );
+  return batch.results.map((result) => present(result, "a result for every order of the batch"));
+}
+
+/** Sorts out retries, and finds what each new order is made from. */
+async function findBaskets(batch: Batch): Promise<readonly Found[]> {
+  const { deps, tx, items, results } = batch;
+  const [verdicts, carts, known] = await Promise.all([
+    claimKeys(
+      tx,
+      items.map(({ claim }) => claim),
+    ),
+    lockCarts(deps, tx, items),
+    findKnownOrders(deps, tx, items),
+  ]);
+  const takenCarts = new Set<CartId>();
+  const found: Found[] = [];
+  for (const [index, item] of items.entries()) {
+    const verdict = verdicts[index];
+    if (verdict?.kind === "replay") results[index] = ok(verdict.value as CheckoutOutcome);
+    else if (verdict?.kind === "mismatch") results[index] = fail(keyReused);
+    else if (verdict?.kind === "in_flight") results[index] = fail(inFlight);
+    else if (known.has(item.command.orderId)) {
+      results[index] = fail({ code: "checkout.order_exists", orderId: item.command.orderId });
+    } else {
+      const basket = findBasket(item, carts, takenCarts);
+      if (basket.ok) found.push({ index, ...basket.value });
+      else results[index] = basket;
+    }
+  }
+  return found;
+}
+
+function valueOf(result: PlaceResult | undefined): CheckoutOutcome {
+  assert(result?.ok, "a written order has an outcome");
+  return result.value;
+}
+
+async function lockCarts(
+  deps: CheckoutDeps,
+  tx: TenantTx,
+  items: readonly PlaceItem[],
+): Promise<ReadonlyMap<CartId, Cart>> {
+  const ids = items.flatMap(({ command }) =>
+    "cartId" in command.from ? [command.from.cartId] : [],
+  );
+  return ids.length === 0 ? new Map() : deps.carts.lock(tx, [...new Set(ids)]);
+}
+
+/** A retry that brings its order id but no key must not fail the whole batch on the primary key. */
+async function findKnownOrders(
+  deps: CheckoutDeps,
+  tx: TenantTx,
+  items: readonly PlaceItem[],
+): Promise<ReadonlySet<string>> {
+  const ids = items.filter(({ claim }) => !claim).map(({ command }) => command.orderId);
+  return ids.length === 0 ? new Set() : deps.findOrderIds(tx, ids);
+}
+
+function findBasket(
+  { command }: PlaceItem,
+  carts: ReadonlyMap<CartId, Cart>,
+  taken: Set<CartId>,
+): Result<{ readonly basket: Basket; readonly cart: Cart | undefined }, PlaceOrderFailure> {
+  if ("basket" in command.from) return ok({ basket: command.from.basket, cart: undefined });
+  const { cartId } = command.from;
+  const cart = carts.get(cartId);
+  if (!cart) return fail({ code: "carts.not_found", cartId });
+  if (cart.orderId !== null) {
+    return fail({ code: "carts.already_ordered", cartId, orderId: cart.orderId });
+  }
+  if (taken.has(cartId)) return fail(inFlight);
+  taken.add(cartId);
+  return ok({ basket: cart, cart });
+}
+
+async function priceBaskets(
+  { deps, tx, items, results }: Batch,
+  found: readonly Found[],
+): Promise<readonly Placing[]> {
+  if (found.length === 0) return [];
+  const tables = await deps.carts.loadTables(
+    tx,
+    found.map(({ basket }) => basket),
+  );
+  const now = deps.clock();
+  const placing: Placing[] = [];
+  for (const { index, basket, cart } of found) {
+    const item = items[index] as PlaceItem;
+    const prices = deps.carts.pricing.price(basket, tables(basket.currency), now);
+    const draft = prices.ok
+      ? draftOrder(item.command, basket, prices.value, deps.providers)
+      : prices;
+    if (draft.ok) placing.push({ index, item, draft: draft.value, cart });
+    else results[index] = draft;
+  }
+  return placing;
+}
+
+/** Takes stock, then promotions; whoever gets one without the other gives it back. */
+async function secure(batch: Batch, placing: readonly Placing[]): Promise<readonly Placing[]> {
+  const { deps, tx, results } = batch;
+  if (placing.length === 0) return [];
+  const reserved = await deps.reserveStock(
+    tx,
+    placing.map(({ item, draft }) => ({
+      origin: item.ctx,
+      item: {
+        id: reservationIdOf(item.command.orderId),
+        reference: `order:${item.command.orderId}`,
+        lines: draft.basket.lines as never,
+      },
+    })),
+  );
+  const stocked = placing.filter(({ index }, at) => {
+    const result = present(reserved[at], "a result per reservation");
+    if (!result.ok) results[index] = result;
+    return result.ok;
+  });
+  return redeem(batch, stocked);
+}
+
+async function redeem(batch: Batch, placing: readonly Placing[]): Promise<readonly Placing[]> {
+  const { deps, tx, results } = batch;
+  const using = placing.filter(({ draft }) => draft.prices.promotions.length > 0);
+  if (using.length === 0) return placing;
+  const redeemed = await deps.redeemPromotions(
+    tx,
+    using.map(({ item, draft }) => ({
+      origin: item.ctx,
+      item: {
+        orderId: item.command.orderId,
+        customerId: draft.basket.customerId,
+        uses: draft.prices.promotions.map(({ promotionId, couponId }) => ({
+          promotionId: promotionId as never,
+          couponId: couponId as never,
+        })),
+      },
+    })),
+  );
+  const refused = using.filter(({ index }, at) => {
+    const result = present(redeemed[at], "a result per redemption");
+    if (!result.ok) results[index] = result;
+    return !result.ok;
+  });
+  if (refused.length === 0) return placing;
+  await deps.releaseReservations(
+    tx,
+    refused.map(({ item }) => ({
+      origin: item.ctx,
+      item: reservationIdOf(item.command.orderId),
+    })),
+  );
+  const lost = new Set(refused);
+  return placing.filter((each) => !lost.has(each));
+}
+
+/** The reservation of an order has the order's own id. */
+export function reservationIdOf(orderId: OrderId): ReservationId {
+  return orderId as string as ReservationId;
+}
+
+interface Written {
+  readonly origin: Context;
+  readonly claim: IdempotencyClaim | undefined;
+  readonly order: NewOrder;
+  readonly payment: NewPayment | undefined;
+  readonly isInstant: boolean;
+  readonly sagaId: SagaId | null;
+  readonly cartId: CartId | null;
+}
+
+async function write(batch: Batch, placing: readonly Placing[]): Promise<void> {
+  const { deps, tx, results } = batch;
+  if (placing.length === 0) return;
+  const now = deps.clock();
+  const customerIds = await customersOf(deps, tx, placing);
+  const written = placing.map((each, at) =>
+    prepare(deps, each, present(customerIds[at], "customer"), now),
+  );
+  deps.insertOrders(
+    tx,
+    written.map(({ origin, order }) => ({ origin, item: order })),
+  );
+  deps.carts.markOrdered(
+    tx,
+    placing.flatMap(({ cart, item }) => (cart ? [{ cart, orderId: item.command.orderId }] : [])),
+  );
+  deps.postJournals(
+    tx,
+    placing.flatMap(
+      ({ draft }, at) => placementJournal((written[at] as Written).order, draft.prices) ?? [],
+    ),
+  );
+  await pay(deps, tx, written);
+  for (const [at, { index }] of placing.entries())
+    results[index] = ok(outcomeOf(written[at] as Written));
+}
+
+async function customersOf(
+  deps: CheckoutDeps,
+  tx: TenantTx,
+  placing: readonly Placing[],
+): Promise<readonly string[]> {
+  const guests = placing.filter(({ draft }) => draft.basket.customerId === null);
+  const made =
+    guests.length === 0
+      ? []
+      : await deps.upsertGuests(
+          tx,
+          guests.map(({ item, draft }) => ({
+            origin: item.ctx,
+            item: {
+              email: draft.basket.email ?? "",
+              name: draft.basket.shippingAddress?.name ?? null,
+            },
+          })),
+        );
+  const idOfGuest = new Map(guests.map((guest, at) => [guest, made[at]]));
+  return placing.map((each) =>
+    present(each.draft.basket.customerId ?? idOfGuest.get(each), "customer of the order"),
+  );
+}
+
+function prepare(deps: CheckoutDeps, placing: Placing, customerId: string, now: Date): Written {
+  const { item, draft, cart } = placing;
+  const { payment } = item.command;
+  const isInstant =
+    draft.prices.totalMinor === 0 || deps.instantProviders.has(payment?.provider ?? "");
+  const isCaptured = payment?.captureMode !== "manual";
+  const basket = { ...draft.basket, customerId };
+  const order = orderOf(
+    { ...draft, basket },
+    { number: item.number, status: isInstant && isCaptured ? "paid" : "pending", now },
+  );
+  return {
+    origin: item.ctx,
+    claim: item.claim,
+    order,
+    payment: draft.prices.totalMinor === 0 ? undefined : paymentOf(item.command, order),
+    isInstant,
+    sagaId: isInstant ? null : newId<"saga">(),
+    cartId: cart?.id ?? null,
+  };
+}
+
+function paymentOf({ payment }: PlaceOrder, order: NewOrder): NewPayment {
+  assert(payment, "an order that costs something names its payment");
+  const { instrumentToken, returnUrl, captureMode, provider } = payment;
+  return {
+    id: newId<"payment">() as PaymentId,
+    orderId: order.id,
+    provider,
+    amountMinor: order.totals.totalMinor,
+    currency: order.currency,
+    ...(captureMode ? { captureMode } : {}),
+    ...(instrumentToken ? { instrumentToken } : {}),
+    ...(returnUrl ? { returnUrl } : {}),
+  };
+}
+
+/**
+ * Records the payments. What settles in this process is settled here and now, in this transaction;
+ * for what needs a call to somewhere a saga is written that makes it after the commit.
+ */
+async function pay(deps: CheckoutDeps, tx: TenantTx, written: readonly Written[]): Promise<void> {
+  const recorded = written.flatMap(({ origin, payment }) =>
+    payment ? [{ origin, item: payment }] : [],
+  );
+  deps.createPayments(tx, recorded);
+  const remote = written.filter(({ sagaId }) => sagaId !== null);
+  if (remote.length > 0) {
+    deps.sagas.startSagas(
+      tx,
+      (remote[0] as Written).origin,
+      remote.map((each) => ({
+        saga: deps.payOrder as never,
+        id: present(each.sagaId, "saga id"),
+        input: sagaInput(each) as never,
+        origin: each.origin,
+      })),
+    );
+  }
+  const instant = written.filter(({ isInstant }) => isInstant);
+  await settleInstantly(deps, tx, instant);
+}
+
+function sagaInput({ order, payment, cartId, claim }: Written): PayOrder {
+  assert(payment, "a saga pays something");
+  return {
+    orderId: order.id,
+    number: order.number,
+    cartId,
+    payment,
+    claim: claim ?? null,
+  };
+}
+
+async function settleInstantly(
+  deps: CheckoutDeps,
+  tx: TenantTx,
+  instant: readonly Written[],
+): Promise<void> {
+  const paying = instant.flatMap(({ origin, payment }) => (payment ? [{ origin, payment }] : []));
+  if (paying.length > 0) {
+    const observations = await Promise.all(
+      paying.map(({ origin, payment }) => deps.payments.charge(origin, payment)),
+    );
+    await deps.payments.advancePayments(
+      tx,
+      (paying[0] as { origin: Context }).origin,
+      observations.map((observation, at) => ({
+        ...observation,
+        origin: (paying[at] as { origin: Context }).origin,
+      })),
+    );
+  }
+  const sold: Asked<ReservationId>[] = instant
+    .filter(({ order }) => order.status === "paid")
+    .map(({ origin, order }) => ({ origin, item: reservationIdOf(order.id) }));
+  if (sold.length > 0) await deps.commitReservations(tx, sold);
+}
+
+function outcomeOf({ order, payment, sagaId, isInstant }: Written): CheckoutOutcome {
+  const settled = order.status === "paid" ? "paid" : "authorised";
+  return {
+    orderId: order.id,
+    number: order.number,
+    status: isInstant ? settled : "pending",
+    currency: order.currency,
+    totalMinor: order.totals.totalMinor,
+    paymentId: payment?.id ?? null,
+    sagaId,
+    failureCode: null,
+    nextActionUrl: null,
+  };
+}
