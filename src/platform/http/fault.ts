@@ -1,6 +1,11 @@
 import { AssertionError } from "../../kernel/assert.ts";
 import type { Problem } from "./problem.ts";
-import { type PlatformProblemCode, type ProblemDetails, ProblemError } from "./problem.ts";
+import {
+  type PlatformProblemCode,
+  type ProblemDetails,
+  ProblemError,
+  problemError,
+} from "./problem.ts";
 
 /** A fault as it is answered, and whether it is ours to look at. */
 export interface AnsweredFault {
@@ -44,7 +49,7 @@ const operationalRules: Readonly<Record<string, Rule>> = {
 export function answerFault(error: unknown): AnsweredFault {
   if (error instanceof ProblemError) {
     const severity = error.problem.status >= 500 ? "busy" : "refusal";
-    return { problem: error.problem, headers: headersOf(error), severity };
+    return { problem: error.problem, headers: error.headers, severity };
   }
   const { code, statusCode, retryable } = error as ThrownError;
   const fromFastify = fastifyRules[code ?? ""];
@@ -66,11 +71,6 @@ interface ThrownError {
 }
 
 function answer([code, details]: Rule, severity: AnsweredFault["severity"]): AnsweredFault {
-  const error = new ProblemError(code, details);
-  return { problem: error.problem, headers: headersOf(error), severity };
-}
-
-function headersOf(error: ProblemError): Readonly<Record<string, string>> {
-  if (error.retryAfterSeconds === undefined) return error.headers;
-  return { ...error.headers, "retry-after": String(error.retryAfterSeconds) };
+  const { problem, headers } = problemError(code, details);
+  return { problem, headers, severity };
 }

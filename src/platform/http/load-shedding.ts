@@ -1,5 +1,5 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import { ProblemError } from "./problem.ts";
+import { problemError } from "./problem.ts";
 
 /** When to refuse work. */
 export interface LoadSheddingConfig {
@@ -40,7 +40,7 @@ export function createLoadShedding(config: LoadSheddingConfig): LoadShedding {
     admit() {
       const late = config.loopDelayMaxMs > 0 && loopDelayMs > config.loopDelayMaxMs;
       if (late || inFlight >= config.inFlightMax) {
-        throw new ProblemError("server.overloaded", { retryAfterSeconds: 1 });
+        throw problemError("server.overloaded", { retryAfterSeconds: 1 });
       }
       inFlight++;
     },

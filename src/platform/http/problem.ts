@@ -69,26 +69,34 @@ export type ProblemDetails = Omit<Partial<Problem>, "type" | "title" | "status" 
 export class ProblemError extends Error {
   override readonly name = "ProblemError";
   readonly problem: Problem;
-  readonly retryAfterSeconds: number | undefined;
   readonly headers: Readonly<Record<string, string>>;
 
-  constructor(
-    code: PlatformProblemCode,
-    details: ProblemDetails = {},
-    headers: Readonly<Record<string, string>> = {},
-  ) {
-    const { retryAfterSeconds, ...members } = details;
-    const [status, title] = platformProblems[code];
-    super(`${code}: ${members.detail ?? title}`);
-    this.problem = { type: problemType(code), title, status, code, ...members };
-    this.retryAfterSeconds = retryAfterSeconds;
+  constructor(problem: Problem, headers: Readonly<Record<string, string>> = {}) {
+    super(`${problem.code}: ${problem.detail ?? problem.title}`);
+    this.problem = problem;
     this.headers = headers;
   }
 }
 
+/** Makes the error that answers with one of {@link platformProblems}. */
+export function problemError(
+  code: PlatformProblemCode,
+  details: ProblemDetails = {},
+  headers: Readonly<Record<string, string>> = {},
+): ProblemError {
+  const { retryAfterSeconds, ...members } = details;
+  const [status, title] = platformProblems[code];
+  const problem = { type: problemType(code), title, status, code, ...members };
+  if (retryAfterSeconds === undefined) return new ProblemError(problem, headers);
+  return new ProblemError(problem, { ...headers, "retry-after": String(retryAfterSeconds) });
+}
+
+/** What every problem's type begins with. */
+export const problemTypePrefix = "urn:brandos:problem:";
+
 /** The URN of a kind of problem. */
 export function problemType(code: string): string {
-  return `urn:brandos:problem:${code}`;
+  return problemTypePrefix + code;
 }
 
 /**

@@ -1,21 +1,24 @@
 import type { IncomingMessage } from "node:http";
-import { ProblemError } from "./problem.ts";
+import { type ProblemError, problemError } from "./problem.ts";
 
 /**
  * Refuses what Node's parser lets through and intermediaries read in more than one way.
  *
- * @param acceptsBody whether the operation takes a body
  * @throws ProblemError 400
  */
-export function guardRequest(request: IncomingMessage, acceptsBody: boolean): void {
+export function guardRequest(request: IncomingMessage): void {
   if (countHosts(request.rawHeaders) > 1) throw malformed("more than one Host header");
   const target = request.url ?? "/";
   if (target.charCodeAt(0) !== slash) guardTarget(target, request);
   // Cheap test first: nearly every target has neither a dot segment nor an escape.
   if (target.includes("%") || target.includes("..") || target.includes("\\")) guardPath(target);
-  if (!acceptsBody && carriesBody(request)) {
-    throw malformed(`a ${request.method} request here has no body`, { connection: "close" });
-  }
+  guardBody(request, request.method !== "GET" && request.method !== "HEAD");
+}
+
+/** Refuses a body where none belongs. @throws ProblemError 400 */
+export function guardBody(request: IncomingMessage, acceptsBody: boolean): void {
+  if (acceptsBody || !carriesBody(request)) return;
+  throw malformed(`a ${request.method} request here has no body`, { connection: "close" });
 }
 
 const slash = 0x2f;
@@ -58,5 +61,5 @@ export function carriesBody(request: IncomingMessage): boolean {
 }
 
 function malformed(detail: string, headers: Readonly<Record<string, string>> = {}): ProblemError {
-  return new ProblemError("request.malformed", { detail }, headers);
+  return problemError("request.malformed", { detail }, headers);
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 import { newId } from "../../kernel/ids.ts";
-import { ProblemError } from "./problem.ts";
+import { problemError } from "./problem.ts";
 
 /** Dates of the API's versions, oldest first; the last one is served when none is asked for. */
 export const apiVersions: readonly string[] = ["2026-11-01"];
@@ -15,7 +15,7 @@ export function readVersion(headers: IncomingHttpHeaders): string {
   if (asked === undefined) return currentApiVersion;
   if (typeof asked === "string" && apiVersions.includes(asked)) return asked;
   const detail = `known versions: ${apiVersions.join(", ")}`;
-  throw new ProblemError("request.unknown_version", { detail });
+  throw problemError("request.unknown_version", { detail });
 }
 
 /** The caller's request id if it is a plain token, else a new one. */
@@ -58,14 +58,14 @@ export function readIfMatch(headers: IncomingHttpHeaders): number | undefined {
   if (given === undefined || given === "*") return undefined;
   const tag = /^(?:W\/)?"([^"]*)"$/.exec(given)?.[1];
   if (tag === undefined) {
-    throw new ProblemError("request.malformed", {
+    throw problemError("request.malformed", {
       detail: "If-Match takes one entity tag",
       errors: [{ parameter: "If-Match", detail: 'is not of the form "<version>"' }],
     });
   }
   // A weak tag never matches strongly (RFC 9110, 13.1.1), and ours are numbers.
   if (given.startsWith("W/") || !/^\d{1,15}$/.test(tag)) {
-    throw new ProblemError("request.precondition_failed", { detail: "no version has this tag" });
+    throw problemError("request.precondition_failed", { detail: "no version has this tag" });
   }
   return Number(tag);
 }
@@ -89,7 +89,7 @@ export function readIdempotencyKey(headers: IncomingHttpHeaders): string | undef
   const text = String(given);
   const key = /^".*"$/.test(text) ? text.slice(1, -1).replace(/\\(["\\])/g, "$1") : text;
   if (/^[\x21-\x7e][\x20-\x7e]{0,254}$/.test(key)) return key;
-  throw new ProblemError("request.idempotency_key_invalid", {
+  throw problemError("request.idempotency_key_invalid", {
     detail: "an Idempotency-Key has 1 to 255 printable ASCII characters; a UUID is a good one",
     errors: [{ parameter: "Idempotency-Key", detail: "is not acceptable" }],
   });
@@ -105,6 +105,6 @@ export function checkAccept(headers: IncomingHttpHeaders, mediaTypes: readonly s
     (range) => given.includes(range) || given.some((type) => range === `${type.split("/")[0]}/*`),
   );
   if (!suits) {
-    throw new ProblemError("request.not_acceptable", { detail: `given: ${mediaTypes.join(", ")}` });
+    throw problemError("request.not_acceptable", { detail: `given: ${mediaTypes.join(", ")}` });
   }
 }

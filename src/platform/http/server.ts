@@ -1,0 +1,357 @@
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import compress from "@fastify/compress";
+import cors from "@fastify/cors";
+import rateLimit from "@fastify/rate-limit";
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import { assert } from "../../kernel/assert.ts";
+import { acceptJson, acceptStreams } from "./body.ts";
+import { createDoorman } from "./doorman.ts";
+import { addEndpoint, type EndpointConfig } from "./endpoint.ts";
+import { answerFault } from "./fault.ts";
+import type { Health } from "./health.ts";
+import { defaultHttpLimits, type HttpLimits } from "./limits.ts";
+import { createLoadShedding, type LoadShedding } from "./load-shedding.ts";
+import { type HttpLog, silentLog } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
+import { type OpenApiInfo, openApiOf } from "./openapi.ts";
+import { addOperationsPages } from "./operations-pages.ts";
+import { answerParseError } from "./parse-error.ts";
+import type { Authenticate } from "./principal.ts";
+import { platformProblems, problemError } from "./problem.ts";
+import { createRateLimiter } from "./rate-limit.ts";
+import { guardRequest } from "./request-guard.ts";
+import {
+  currentApiVersion,
+  readRequestId,
+  readTraceparent,
+  readVersion,
+} from "./request-headers.ts";
+import { sendProblem } from "./respond.ts";
+import type { Route } from "./route.ts";
+import { addSites, type SitesConfig } from "./sites.ts";
+import { newTally, repeatedStatements, type StatementScope } from "./statement-scope.ts";
+
+/** What a server is made of. */
+export interface HttpServerConfig {
+  readonly routes: readonly Route[];
+  readonly authenticate: Authenticate;
+  /** Status of every failure of every route, the modules' tables put together. */
+  readonly failureStatuses: Readonly<Record<string, number>>;
+  readonly health: Health;
+  readonly metrics: Metrics;
+  readonly info: OpenApiInfo;
+  readonly limits?: Partial<HttpLimits>;
+  /** Origins that browsers may call from; default: any (credentials are never cookies). */
+  readonly corsOrigins?: "*" | readonly string[];
+  /** Proxies in front whose X-Forwarded-For is believed, as CIDR ranges; default: none. */
+  readonly trustedProxies?: readonly string[];
+  /** Adds Server-Timing, and warns of statements that repeat within a request. */
+  readonly development?: boolean;
+  /** Counts statements per request; the same scope is given to `createDb`. */
+  readonly scope?: StatementScope;
+  readonly sites?: SitesConfig;
+  readonly log?: HttpLog;
+}
+
+/** A server, before and while it listens. */
+export interface HttpServer {
+  /** @param port 0 takes a free one */
+  listen(at: {
+    readonly port: number;
+    readonly host?: string;
+  }): Promise<{ readonly port: number; readonly url: string }>;
+  /** The server underneath, for upgrades to WebSocket. */
+  readonly raw: Server;
+  /** Requests being answered. */
+  inFlight(): number;
+  /**
+   * Stops in order: not ready, wait for balancers to see it, stop accepting, let requests finish.
+   * May be called twice, and before `listen`.
+   */
+  close(drain?: Partial<DrainOptions>): Promise<void>;
+}
+
+/** How long the steps of a graceful stop take at most. */
+export interface DrainOptions {
+  /** Keep serving for so long after readiness says no, milliseconds; default 0. */
+  readonly noticeMs: number;
+  /** Cut off whoever is not done after so long, milliseconds; default 10,000. */
+  readonly graceMs: number;
+}
+
+/** Makes a server from operations; it does not listen yet. */
+export async function createHttpServer(config: HttpServerConfig): Promise<HttpServer> {
+  const limits = { ...defaultHttpLimits, ...config.limits };
+  const log = config.log ?? silentLog;
+  checkRoutes(config);
+  const app = openFastify(config, limits);
+  const shedding = createLoadShedding(limits);
+  const state = { draining: false };
+  addLifecycle(app, { config, shedding, log, state });
+  addFaults(app, config.routes, log);
+  await app.register(cors, {
+    origin:
+      config.corsOrigins === undefined || config.corsOrigins === "*"
+        ? "*"
+        : [...config.corsOrigins],
+    exposedHeaders: [
+      "ETag",
+      "Retry-After",
+      "X-Request-Id",
+      "BrandOS-Version",
+      "RateLimit",
+      "RateLimit-Policy",
+    ],
+    maxAge: 7_200,
+  });
+  await app.register(compress, {
+    threshold: 2_048,
+    globalDecompression: false,
+    encodings: ["br", "gzip"],
+  });
+  await app.register(rateLimit, { global: false, cache: 50_000 });
+  addEndpoints(app, config, { limits, log });
+  const document = openApiOf(config.routes, config.failureStatuses, config.info);
+  await addOperationsPages(app, { health: config.health, metrics: config.metrics, document });
+  if (config.sites) await addSites(app, config.sites);
+  config.metrics.watch("brandos_http_in_flight", "Requests being answered.", shedding.inFlight);
+  config.metrics.watch(
+    "brandos_event_loop_delay_ms",
+    "Mean delay of the event loop.",
+    shedding.loopDelayMs,
+  );
+  await app.ready();
+  return serving(app, { shedding, health: config.health, state });
+}
+
+/** A mistake in the table of routes is found at start, not by a caller. */
+function checkRoutes(config: HttpServerConfig): void {
+  const operations = new Set<string>();
+  for (const route of config.routes) {
+    assert(!operations.has(route.operationId), `operation ${route.operationId} is unique`);
+    operations.add(route.operationId);
+    for (const code of route.failures ?? []) {
+      const known = code in config.failureStatuses || code in platformProblems;
+      assert(known, `${route.operationId}: failure ${code} has an HTTP status`);
+    }
+  }
+}
+
+function openFastify(config: HttpServerConfig, limits: HttpLimits): FastifyInstance {
+  return fastify({
+    logger: false,
+    bodyLimit: limits.bodyBytesMax,
+    requestTimeout: limits.requestTimeoutMs,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    handlerTimeout: limits.handlerTimeoutMs,
+    forceCloseConnections: "idle",
+    // A request that arrives while draining is answered and its connection closed, not refused.
+    return503OnClosing: false,
+    trustProxy: config.trustedProxies ? [...config.trustedProxies] : false,
+    http: { maxHeaderSize: limits.headerBytesMax, headersTimeout: limits.headersTimeoutMs },
+    routerOptions: { maxParamLength: limits.parameterCharsMax, ignoreTrailingSlash: false },
+    clientErrorHandler: answerParseError,
+    frameworkErrors: (error, request, reply) => {
+      void sendProblem(
+        request as FastifyRequest,
+        reply as FastifyReply,
+        answerFault(error).problem,
+      );
+    },
+  });
+}
+
+interface Lifecycle {
+  readonly config: HttpServerConfig;
+  readonly shedding: LoadShedding;
+  readonly log: HttpLog;
+  readonly state: { draining: boolean };
+}
+
+/** What happens around every request, in the order it happens. */
+function addLifecycle(app: FastifyInstance, { config, shedding, log, state }: Lifecycle): void {
+  app.decorateRequest("call");
+  const counts = config.scope !== undefined;
+  app.addHook("onRequest", (request, reply, done) => {
+    request.call = {
+      requestId: readRequestId(request.headers),
+      traceparent: readTraceparent(request.headers),
+      startedAt: performance.now(),
+      tally: counts ? newTally() : undefined,
+      principal: undefined,
+      limitKey: "",
+      idempotencyKey: undefined,
+      rawBody: undefined,
+      admitted: false,
+    };
+    reply.header("x-request-id", request.call.requestId);
+    reply.header("brandos-version", currentApiVersion);
+    reply.header("x-content-type-options", "nosniff");
+    reply.header("referrer-policy", "no-referrer");
+    reply.header("cache-control", "no-store");
+    if (state.draining) reply.header("connection", "close");
+    try {
+      guardRequest(request.raw);
+      readVersion(request.headers);
+      // Probes and figures are answered however busy it is.
+      if (request.routeOptions.config.exempt !== true) {
+        shedding.admit();
+        request.call.admitted = true;
+      }
+    } catch (error) {
+      done(error as Error);
+      return;
+    }
+    done();
+  });
+  if (config.development) {
+    app.addHook("onSend", (request, reply, _payload, done) => {
+      reply.header("server-timing", serverTiming(request));
+      done();
+    });
+  }
+  app.addHook("onResponse", (request, reply, done) => {
+    finish(request, reply, { config, shedding, log, state });
+    done();
+  });
+  // A caller that went away before its answer gets none, but has left all the same.
+  app.addHook("onRequestAbort", (request, done) => {
+    leave(request, shedding);
+    done();
+  });
+}
+
+function finish(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { config, shedding, log }: Lifecycle,
+): void {
+  leave(request, shedding);
+  const { startedAt, tally, requestId } = request.call;
+  const route = request.routeOptions.url ?? "none";
+  const seconds = (performance.now() - startedAt) / 1000;
+  config.metrics.request(route, request.method, reply.statusCode, seconds);
+  if (!config.development || !tally) return;
+  for (const [statement, count] of repeatedStatements(tally)) {
+    log.warn(
+      { requestId, route, statement, count },
+      "a statement repeats within one request: make it set-based",
+    );
+  }
+}
+
+function leave(request: FastifyRequest, shedding: LoadShedding): void {
+  if (!request.call?.admitted) return;
+  request.call.admitted = false;
+  shedding.leave();
+}
+
+function serverTiming(request: FastifyRequest): string {
+  const { startedAt, tally } = request.call;
+  const total = `total;dur=${(performance.now() - startedAt).toFixed(1)}`;
+  if (!tally) return total;
+  return `db;dur=${tally.elapsedMs.toFixed(1)};desc="${tally.statements} statements", ${total}`;
+}
+
+/** Everything that is not a success becomes a problem document here. */
+function addFaults(app: FastifyInstance, routes: readonly Route[], log: HttpLog): void {
+  app.setErrorHandler((error, request, reply) => {
+    const { problem, headers, severity } = answerFault(error);
+    if (severity === "fault" || severity === "bug") {
+      const { requestId } = request.call;
+      log.error(
+        { requestId, method: request.method, route: request.routeOptions.url, err: error },
+        "a request broke",
+      );
+    }
+    reply.headers(headers);
+    return sendProblem(request, reply, problem);
+  });
+  const methodsOf = createMethodIndex(routes);
+  app.setNotFoundHandler((request) => {
+    const path = request.raw.url?.split("?")[0] ?? "/";
+    const allowed = methodsOf(path);
+    if (allowed.length === 0) throw problemError("request.not_found");
+    const allow = allowed.join(", ");
+    throw problemError(
+      "request.method_not_allowed",
+      { detail: `allowed here: ${allow}` },
+      { allow },
+    );
+  });
+}
+
+/** Which methods a path answers to; asked only when none matched. */
+function createMethodIndex(routes: readonly Route[]): (path: string) => readonly string[] {
+  const index = routes.map((route) => {
+    const pattern = route.path.replace(/[.*+?^$()|[\]\\]/g, "\\$&").replace(/\{\w+\}/g, "[^/]+");
+    return { method: route.method, pattern: new RegExp(`^${pattern}$`) };
+  });
+  return (path) => {
+    const found = index.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method);
+    if (found.length === 0) return [];
+    const methods = new Set<string>([...found, "OPTIONS"]);
+    if (methods.has("GET")) methods.add("HEAD");
+    return [...methods].toSorted();
+  };
+}
+
+function addEndpoints(
+  app: FastifyInstance,
+  config: HttpServerConfig,
+  { limits, log }: { readonly limits: HttpLimits; readonly log: HttpLog },
+): void {
+  const { authenticate, failureStatuses, scope } = config;
+  const credentialLimit = createRateLimiter(app, {
+    name: "credential",
+    perMinute: limits.ratePerMinute,
+  });
+  const addressLimit = createRateLimiter(app, {
+    name: "address",
+    perMinute: limits.anonymousRatePerMinute,
+  });
+  const doorman = createDoorman({ authenticate, failureStatuses, credentialLimit, addressLimit });
+  const shared: EndpointConfig = { limits, failureStatuses, doorman, scope, log };
+  app.register(async (json) => {
+    acceptJson(json);
+    for (const route of config.routes) if (!route.rawBody) addEndpoint(json, route, shared);
+  });
+  app.register(async (streams) => {
+    acceptStreams(streams);
+    for (const route of config.routes) if (route.rawBody) addEndpoint(streams, route, shared);
+  });
+}
+
+interface Serving {
+  readonly shedding: LoadShedding;
+  readonly health: Health;
+  readonly state: { draining: boolean };
+}
+
+function serving(app: FastifyInstance, { shedding, health, state }: Serving): HttpServer {
+  let closing: Promise<void> | undefined;
+  const close = async ({ noticeMs = 0, graceMs = 10_000 }: Partial<DrainOptions>) => {
+    health.markDraining();
+    state.draining = true;
+    if (noticeMs > 0) await new Promise((resolve) => setTimeout(resolve, noticeMs));
+    const cut = setTimeout(() => app.server.closeAllConnections(), graceMs);
+    await app.close();
+    clearTimeout(cut);
+    shedding.stop();
+  };
+  return {
+    raw: app.server,
+    inFlight: shedding.inFlight,
+    async listen({ port, host = "127.0.0.1" }) {
+      await app.listen({ port, host });
+      const address = app.server.address() as AddressInfo;
+      const name = address.family === "IPv6" ? `[${address.address}]` : address.address;
+      return { port: address.port, url: `http://${name}:${address.port}` };
+    },
+    close(drain = {}) {
+      closing ??= close(drain);
+      return closing;
+    },
+  };
+}
