@@ -1,8 +1,15 @@
 import { assert } from "../../kernel/assert.ts";
 import type { TenantTx } from "../../platform/db/db.ts";
 import { intArray, type Statement, sql, uuidArray } from "../../platform/db/sql.ts";
+import type { EventOrigin } from "../../platform/events/events.ts";
 import type { AccountKind, Journal } from "./contract.ts";
 import { checkJournal, contentOf, kindOfAccount } from "./journal.ts";
+
+/** A journal together with its own origin. */
+export interface AttributedJournal {
+  readonly origin: Pick<EventOrigin, "requestId">;
+  readonly journal: Journal;
+}
 
 /**
  * Posts journals inside the caller's transaction; accounts of the chart open themselves.
@@ -10,22 +17,32 @@ import { checkJournal, contentOf, kindOfAccount } from "./journal.ts";
  * One statement whatever their number; it travels with the next one. An id that was posted before
  * with the same content is left alone. Everything else the database refuses fails the transaction:
  * another content under a known id, an unknown account, a floor.
+ * @param origin whose request id the journals carry
  * @param journals at most one per id; one whose legs are all zero posts nothing
  * @throws AssertionError for a journal that does not sum to zero: its maker has a bug
  */
-export function postEntries(tx: TenantTx, journals: readonly Journal[]): void {
-  const checked: Journal[] = [];
-  for (const journal of journals) {
+export function postEntries(tx: TenantTx, origin: EventOrigin, journals: readonly Journal[]): void {
+  postJournals(
+    tx,
+    journals.map((journal) => ({ origin, journal })),
+  );
+}
+
+/** Like {@link postEntries} for a batch whose journals come from different callers. */
+export function postJournals(tx: TenantTx, rows: readonly AttributedJournal[]): void {
+  const checked: AttributedJournal[] = [];
+  for (const { origin, journal } of rows) {
     const result = checkJournal(journal);
     if (!result.ok && result.failure.code === "ledger.no_entries") continue;
     assert(result.ok, `journal ${journal.kind} is sound: ${JSON.stringify(result)}`);
-    checked.push(result.value);
+    checked.push({ origin, journal: result.value });
   }
   if (checked.length > 0) tx.write(postStatement(tx, checked));
 }
 
 /** One insert for accounts, journals and entries; only journals that are new get entries. */
-function postStatement(tx: TenantTx, journals: readonly Journal[]): Statement {
+function postStatement(tx: TenantTx, rows: readonly AttributedJournal[]): Statement {
+  const journals = rows.map((row) => row.journal);
   const accounts = accountColumns(journals);
   const legs = entryColumns(journals);
   const ids = uuidArray(journals.map((journal) => journal.id));
@@ -40,13 +57,14 @@ function postStatement(tx: TenantTx, journals: readonly Journal[]): Statement {
       on conflict do nothing
     ), posted as (
       insert into ledger_journals
-        (tenant_id, id, content, occurred_at, kind, reference, description)
+        (tenant_id, id, content, occurred_at, kind, reference, description, request_id)
       select ${tx.tenantId}, j.* from unnest(${ids}::uuid[], ${contents}::uuid[],
         ${journals.map((journal) => journal.occurredAt.toISOString())}::timestamptz[],
         ${journals.map((journal) => journal.kind)}::text[],
         ${journals.map((journal) => journal.reference ?? null)}::text[],
-        ${journals.map((journal) => journal.description)}::text[])
-        j(id, content, occurred_at, kind, reference, description)
+        ${journals.map((journal) => journal.description)}::text[],
+        ${rows.map(({ origin }) => origin.requestId)}::text[])
+        j(id, content, occurred_at, kind, reference, description, request_id)
       on conflict do nothing
       returning id
     )

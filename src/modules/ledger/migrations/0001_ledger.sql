@@ -28,6 +28,8 @@ create table ledger_journals (
   kind text not null,
   reference text,
   description text not null,
+  -- Which request posted it; leads to the actor in the event log.
+  request_id text not null,
   primary key (tenant_id, id)
 ) partition by range (id);
 create index ledger_journals_reference on ledger_journals (tenant_id, reference, id);
@@ -110,21 +112,34 @@ create table ledger_seals (
 );
 select platform.protect_tenant_table('ledger_seals');
 
--- Balance of one account: what was closed, and what came since.
+-- Balance of one account: what was closed, and what came since. The upper bound says nothing new; it
+-- tells the planner that the range is a short one, whatever the horizon will be.
 create function ledger_balance(tenant uuid, code text, unit text) returns bigint
   language sql stable
 begin atomic
-  with closing as materialized (
-    select horizon from ledger_closings where tenant_id = tenant
-  )
   select (
     coalesce((select b.balance_minor from ledger_balances b
-              where b.tenant_id = tenant and b.account = code and b.currency = unit
-                and exists (select 1 from closing)), 0)
+              where b.tenant_id = tenant and b.account = code and b.currency = unit), 0)
     + coalesce((select sum(e.amount_minor) from ledger_entries e
                 where e.tenant_id = tenant and e.account = code and e.currency = unit
-                  and e.horizon >= coalesce((select horizon from closing), 0)), 0)
+                  and e.horizon >= coalesce((select horizon from ledger_closings
+                                             where tenant_id = tenant), 0)
+                  and e.horizon <= (select 9223372036854775807)), 0)
   )::bigint;
+end;
+
+-- Link of the hash chain over the entries low <= horizon < high and their journals.
+create function ledger_link(tenant uuid, low bigint, high bigint, previous bytea,
+    out entries bigint, out hash bytea)
+  language sql stable
+begin atomic
+  select count(*), sha256(previous || convert_to(coalesce(string_agg(
+      jsonb_build_array(e.horizon, e.journal_id, e.line, e.account, e.currency, e.amount_minor,
+        j.kind, j.reference, j.description, (extract(epoch from j.occurred_at) * 1000000)::bigint,
+        j.request_id)::text, E'\n' order by e.horizon, e.journal_id, e.line), ''), 'UTF8'))
+  from ledger_entries e
+  left join ledger_journals j on j.tenant_id = e.tenant_id and j.id = e.journal_id
+  where e.tenant_id = tenant and e.horizon >= low and e.horizon < high;
 end;
 
 -- Decides under the account's lock whether it keeps above its floor, active holds deducted.
