@@ -1,11 +1,59 @@
 /** Front door of the event log. */
 export { type AttributedEvent, appendEvents, eventDataBytesMax, writeEvents } from "./append.ts";
+export { createEventAppender, type EventAppender, type EventAppenderLimits } from "./appender.ts";
+export {
+  createSubscriptionControl,
+  type DeadLetter,
+  type DeadLetterFilter,
+  type SubscriptionControl,
+  type SubscriptionStatus,
+} from "./control.ts";
+export {
+  createEventRegistry,
+  defineEvent,
+  type EventDefinition,
+  type EventRegistry,
+  UnknownEventVersionError,
+  type Upcaster,
+} from "./definition.ts";
 export {
   type EventMetadata,
   type EventOrigin,
+  eventsTopic,
   type LogPlace,
   type NewEvent,
   originOf,
   partitionCount,
   type RecordedEvent,
 } from "./event.ts";
+export {
+  type EventCursor,
+  type EventTail,
+  type EventTailPage,
+  eventsById,
+  eventsOfRequest,
+  eventsOfStream,
+  eventsOfStreams,
+  eventsPageMax,
+  streamEvents,
+} from "./queries.ts";
+export {
+  appendToStream,
+  readStream,
+  type StreamAppend,
+  type StreamRange,
+  streamVersion,
+  type WrongVersion,
+} from "./streams.ts";
+export type {
+  ExternalSubscription,
+  Subscription,
+  SubscriptionEvent,
+  TransactionalSubscription,
+} from "./subscription.ts";
+export {
+  createSubscriptions,
+  type SubscribedDatabase,
+  type Subscriptions,
+  type SubscriptionsConfig,
+} from "./subscriptions.ts";
