@@ -45,6 +45,8 @@ export interface PostedJournal extends Omit<Journal, "entries"> {
 
 /** Most legs of one journal. */
 export const entriesMax = 1_000;
+/** Largest magnitude of one leg, minor units: balances stay exact in a double for ever. */
+export const amountMinorMax = 10_000_000_000_000;
 
 /** What posting came to. */
 export interface Posting {

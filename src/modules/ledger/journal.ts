@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { fail, ok, type Result } from "../../kernel/result.ts";
 import {
   type AccountKind,
+  amountMinorMax,
   chartOfAccounts,
   entriesMax,
   type Journal,
@@ -45,7 +46,8 @@ export function checkJournal(journal: Journal): Result<Journal, PostFailure> {
 }
 
 function isEntry({ account, amountMinor, currency }: JournalEntry): boolean {
-  return Number.isSafeInteger(amountMinor) && isAccountCode(account) && isCurrencyCode(currency);
+  const exact = Number.isSafeInteger(amountMinor) && Math.abs(amountMinor) <= amountMinorMax;
+  return exact && isAccountCode(account) && isCurrencyCode(currency);
 }
 
 /** Kind of an account: as the entry says, or as the chart knows it; undefined when neither does. */

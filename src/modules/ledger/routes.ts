@@ -4,6 +4,7 @@ import { fail, ok } from "../../kernel/result.ts";
 import { type Route, route } from "../../platform/http/route.ts";
 import {
   type AccountBalance,
+  amountMinorMax,
   entriesMax,
   type HoldId,
   type JournalId,
@@ -25,6 +26,13 @@ const Kind = Type.Union(
   ),
 );
 const Money = Type.Object({ amountMinor: Minor, currency: Currency });
+const Leg = Type.Object(
+  {
+    amountMinor: Type.Integer({ minimum: -amountMinorMax, maximum: amountMinorMax }),
+    currency: Currency,
+  },
+  { additionalProperties: false },
+);
 const pageFields = {
   limit: Type.Integer({ minimum: 1, maximum: 100, default: 20 }),
   cursor: Type.Optional(Type.String({ maxLength: 2_000 })),
@@ -66,7 +74,7 @@ const NewJournal = Type.Object(
     reference: Type.Optional(Reference),
     occurredAt: Type.Optional(Moment),
     entries: Type.Array(
-      Type.Object({ account: AccountCode, amount: Money, kind: Type.Optional(Kind) }, strict),
+      Type.Object({ account: AccountCode, amount: Leg, kind: Type.Optional(Kind) }, strict),
       { minItems: 2, maxItems: entriesMax },
     ),
   },
@@ -126,7 +134,14 @@ function openAccountRoute(ledger: Ledger): Route {
     permission: "ledger:write",
     schemas: {
       body: Type.Object(
-        { code: AccountCode, currency: Currency, kind: Kind, floorMinor: Type.Optional(Minor) },
+        {
+          code: AccountCode,
+          currency: Currency,
+          kind: Kind,
+          floorMinor: Type.Optional(
+            Type.Integer({ minimum: -amountMinorMax, maximum: amountMinorMax }),
+          ),
+        },
         strict,
       ),
       response: AccountBody,
@@ -267,8 +282,7 @@ function postJournalRoute(ledger: Ledger): Route {
     ],
     async handle({ ctx, body }) {
       const id = (body.id ?? newId()) as JournalId;
-      // Of the id rather than of the clock: a retry must say the same.
-      const occurredAt = body.occurredAt === undefined ? timeOfId(id) : new Date(body.occurredAt);
+      const occurredAt = body.occurredAt === undefined ? momentOf(id) : new Date(body.occurredAt);
       const entries = body.entries.map(({ account, amount, kind }) => ({
         account,
         ...amount,
@@ -281,6 +295,13 @@ function postJournalRoute(ledger: Ledger): Route {
       return posted.ok ? ok({ status: 201, body: posted.value }) : posted;
     },
   });
+}
+
+/** The id's own moment rather than the clock's: a retry must say the same. */
+function momentOf(id: JournalId): Date {
+  const isTimeOrdered = id[14] === "7";
+  const minted = timeOfId(id);
+  return isTimeOrdered && minted.getUTCFullYear() < 10_000 ? minted : new Date(0);
 }
 
 const HoldBody = Type.Object({
@@ -308,7 +329,7 @@ function holdRoutes(ledger: Ledger): readonly Route[] {
           id: Type.Optional(Uuid),
           account: AccountCode,
           currency: Currency,
-          amountMinor: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
+          amountMinor: Type.Integer({ minimum: 1, maximum: amountMinorMax }),
           reference: Type.Optional(Reference),
         },
         strict,
