@@ -63,7 +63,12 @@ function createAnswer(route: Route, config: EndpointConfig) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const parts = parse(request);
     const { call } = request;
-    const ctx = contextOf(request, operation, config.limits.handlerTimeoutMs);
+    const ctx = contextOf({
+      request,
+      reply,
+      operation,
+      handlerTimeoutMs: config.limits.handlerTimeoutMs,
+    });
     const ifMatch = readIfMatch(request.headers);
     if (ifMatch === undefined && route.ifMatch === "required") {
       throw problemError("request.version_required", {
@@ -82,6 +87,8 @@ function createAnswer(route: Route, config: EndpointConfig) {
     if (ctx.idempotency && !wasHonoured(ctx.idempotency)) {
       config.log.warn({ operation }, "this operation ignored its Idempotency-Key");
     }
+    // It took too long and was answered for.
+    if (reply.sent) return reply;
     if (result.ok) return sendReply(request, reply, result.value);
     const { failure } = result;
     const status = config.failureStatuses[failure.code];

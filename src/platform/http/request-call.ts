@@ -1,14 +1,14 @@
 import { createHash } from "node:crypto";
-import type { FastifyRequest } from "fastify";
+import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Context, IdempotencyClaim } from "../../kernel/context.ts";
 import type { TenantId } from "../../kernel/ids.ts";
 import type { Principal } from "./principal.ts";
+import { readTraceparent } from "./request-headers.ts";
 import type { StatementTally } from "./statement-scope.ts";
 
 /** What the server knows of one request while it answers it. */
 export interface RequestCall {
   readonly requestId: string;
-  readonly traceparent: string;
   /** Moment of `performance.now()`. */
   readonly startedAt: number;
   readonly tally: StatementTally | undefined;
@@ -18,8 +18,8 @@ export interface RequestCall {
   idempotencyKey: string | undefined;
   /** Bytes of the body, kept only while a key needs them for its fingerprint. */
   rawBody: Buffer | undefined;
-  /** Whether load shedding counts it as in flight. */
-  admitted: boolean;
+  /** Made when somebody asks for the context's signal. */
+  abort: AbortController | undefined;
 }
 
 declare module "fastify" {
@@ -33,34 +33,55 @@ export const noTenant = "00000000-0000-0000-0000-000000000000" as TenantId;
 
 const anonymous = { kind: "system", id: "anonymous" } as const;
 
-/**
- * Builds what commands are told about their caller.
- *
- * @param operation what an idempotency key belongs to: `POST /v1/orders`
- * @param handlerTimeoutMs how long the answer may take
- */
-export function contextOf(
-  request: FastifyRequest,
-  operation: string,
-  handlerTimeoutMs: number,
-): Context {
+/** What a context is made from. */
+export interface ContextSource {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  /** What an idempotency key belongs to: `POST /v1/orders`. */
+  readonly operation: string;
+  /** How long the answer may take, milliseconds. */
+  readonly handlerTimeoutMs: number;
+}
+
+/** Builds what commands are told about their caller; what few ask for is made when asked for. */
+export function contextOf(source: ContextSource): Context {
+  const { request, reply, operation, handlerTimeoutMs } = source;
   const { call } = request;
   const { principal } = call;
+  let traceparent: string | undefined;
   const base = {
     tenantId: principal?.tenantId ?? noTenant,
     actor: principal?.actor ?? anonymous,
     requestId: call.requestId,
-    traceparent: call.traceparent,
     deadlineMs: call.startedAt + handlerTimeoutMs,
+    get traceparent(): string {
+      traceparent ??= readTraceparent(request.headers);
+      return traceparent;
+    },
     get signal(): AbortSignal {
-      return request.signal;
+      call.abort ??= abortWhenGone(reply);
+      return call.abort.signal;
     },
   };
   const claim = claimOf(request, operation);
-  // A spread would call the getter and make a controller for every request.
+  // Not by a spread, which would call the getters.
   return claim
     ? Object.defineProperty(base, "idempotency", { value: claim, enumerable: true })
     : base;
+}
+
+/**
+ * Aborts when the connection closes before the answer is out. Fastify's `request.signal` listens to
+ * the request instead, which closes as soon as a body has been read.
+ */
+function abortWhenGone(reply: FastifyReply): AbortController {
+  const controller = new AbortController();
+  const gone = () => {
+    if (!reply.raw.writableFinished) controller.abort(new Error("the caller went away"));
+  };
+  if (reply.raw.destroyed) gone();
+  else reply.raw.once("close", gone);
+  return controller;
 }
 
 function claimOf(request: FastifyRequest, operation: string): IdempotencyClaim | undefined {

@@ -10,9 +10,10 @@ import { createDoorman } from "./doorman.ts";
 import { addEndpoint, type EndpointConfig } from "./endpoint.ts";
 import { answerFault } from "./fault.ts";
 import type { Health } from "./health.ts";
+import { createInFlight, type InFlight } from "./in-flight.ts";
 import { defaultHttpLimits, type HttpLimits } from "./limits.ts";
-import { createLoadShedding, type LoadShedding } from "./load-shedding.ts";
 import { type HttpLog, silentLog } from "./log.ts";
+import { type LoopDelay, watchLoopDelay } from "./loop-delay.ts";
 import type { Metrics } from "./metrics.ts";
 import { type OpenApiInfo, openApiOf } from "./openapi.ts";
 import { addOperationsPages } from "./operations-pages.ts";
@@ -20,13 +21,9 @@ import { answerParseError } from "./parse-error.ts";
 import type { Authenticate } from "./principal.ts";
 import { platformProblems, problemError } from "./problem.ts";
 import { createRateLimiter } from "./rate-limit.ts";
+import type { RequestCall } from "./request-call.ts";
 import { guardRequest } from "./request-guard.ts";
-import {
-  currentApiVersion,
-  readRequestId,
-  readTraceparent,
-  readVersion,
-} from "./request-headers.ts";
+import { currentApiVersion, readRequestId, readVersion } from "./request-headers.ts";
 import { sendProblem } from "./respond.ts";
 import type { Route } from "./route.ts";
 import { addSites, type SitesConfig } from "./sites.ts";
@@ -86,9 +83,10 @@ export async function createHttpServer(config: HttpServerConfig): Promise<HttpSe
   const log = config.log ?? silentLog;
   checkRoutes(config);
   const app = openFastify(config, limits);
-  const shedding = createLoadShedding(limits);
+  const inFlight = createInFlight(limits.handlerTimeoutMs);
+  const loop = watchLoopDelay();
   const state = { draining: false };
-  addLifecycle(app, { config, shedding, log, state });
+  addLifecycle(app, { config, limits, inFlight, loop, log, state });
   addFaults(app, config.routes, log);
   await app.register(cors, {
     origin:
@@ -115,14 +113,14 @@ export async function createHttpServer(config: HttpServerConfig): Promise<HttpSe
   const document = openApiOf(config.routes, config.failureStatuses, config.info);
   await addOperationsPages(app, { health: config.health, metrics: config.metrics, document });
   if (config.sites) await addSites(app, config.sites);
-  config.metrics.watch("brandos_http_in_flight", "Requests being answered.", shedding.inFlight);
+  config.metrics.watch("brandos_http_in_flight", "Requests being answered.", () => inFlight.size);
   config.metrics.watch(
     "brandos_event_loop_delay_ms",
     "Mean delay of the event loop.",
-    shedding.loopDelayMs,
+    () => loop.meanMs,
   );
   await app.ready();
-  return serving(app, { shedding, health: config.health, state });
+  return serving(app, { inFlight, loop, health: config.health, state });
 }
 
 /** A mistake in the table of routes is found at start, not by a caller. */
@@ -144,7 +142,6 @@ function openFastify(config: HttpServerConfig, limits: HttpLimits): FastifyInsta
     bodyLimit: limits.bodyBytesMax,
     requestTimeout: limits.requestTimeoutMs,
     keepAliveTimeout: limits.keepAliveTimeoutMs,
-    handlerTimeout: limits.handlerTimeoutMs,
     forceCloseConnections: "idle",
     // A request that arrives while draining is answered and its connection closed, not refused.
     return503OnClosing: false,
@@ -164,27 +161,20 @@ function openFastify(config: HttpServerConfig, limits: HttpLimits): FastifyInsta
 
 interface Lifecycle {
   readonly config: HttpServerConfig;
-  readonly shedding: LoadShedding;
+  readonly limits: HttpLimits;
+  readonly inFlight: InFlight;
+  readonly loop: LoopDelay;
   readonly log: HttpLog;
   readonly state: { draining: boolean };
 }
 
 /** What happens around every request, in the order it happens. */
-function addLifecycle(app: FastifyInstance, { config, shedding, log, state }: Lifecycle): void {
+function addLifecycle(app: FastifyInstance, lifecycle: Lifecycle): void {
+  const { config, state } = lifecycle;
   app.decorateRequest("call");
   const counts = config.scope !== undefined;
   app.addHook("onRequest", (request, reply, done) => {
-    request.call = {
-      requestId: readRequestId(request.headers),
-      traceparent: readTraceparent(request.headers),
-      startedAt: performance.now(),
-      tally: counts ? newTally() : undefined,
-      principal: undefined,
-      limitKey: "",
-      idempotencyKey: undefined,
-      rawBody: undefined,
-      admitted: false,
-    };
+    request.call = newCall(request, counts);
     reply.header("x-request-id", request.call.requestId);
     reply.header("brandos-version", currentApiVersion);
     reply.header("x-content-type-options", "nosniff");
@@ -194,11 +184,7 @@ function addLifecycle(app: FastifyInstance, { config, shedding, log, state }: Li
     try {
       guardRequest(request.raw);
       readVersion(request.headers);
-      // Probes and figures are answered however busy it is.
-      if (request.routeOptions.config.exempt !== true) {
-        shedding.admit();
-        request.call.admitted = true;
-      }
+      admit(request, reply, lifecycle);
     } catch (error) {
       done(error as Error);
       return;
@@ -212,39 +198,45 @@ function addLifecycle(app: FastifyInstance, { config, shedding, log, state }: Li
     });
   }
   app.addHook("onResponse", (request, reply, done) => {
-    finish(request, reply, { config, shedding, log, state });
-    done();
-  });
-  // A caller that went away before its answer gets none, but has left all the same.
-  app.addHook("onRequestAbort", (request, done) => {
-    leave(request, shedding);
+    finish(request, reply, lifecycle);
     done();
   });
 }
 
-function finish(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  { config, shedding, log }: Lifecycle,
-): void {
-  leave(request, shedding);
+function newCall(request: FastifyRequest, counts: boolean): RequestCall {
+  return {
+    requestId: readRequestId(request.headers),
+    startedAt: performance.now(),
+    tally: counts ? newTally() : undefined,
+    principal: undefined,
+    limitKey: "",
+    idempotencyKey: undefined,
+    rawBody: undefined,
+    abort: undefined,
+  };
+}
+
+/** Refuses what could only be answered too late. Probes and figures are answered however busy it is. */
+function admit(request: FastifyRequest, reply: FastifyReply, lifecycle: Lifecycle): void {
+  if (request.routeOptions.config.exempt === true) return;
+  const { limits, inFlight, loop } = lifecycle;
+  const late = limits.loopDelayMaxMs > 0 && loop.meanMs > limits.loopDelayMaxMs;
+  if (late || inFlight.size >= limits.inFlightMax) {
+    throw problemError("server.overloaded", { retryAfterSeconds: 1 });
+  }
+  inFlight.enter(request, reply);
+}
+
+function finish(request: FastifyRequest, reply: FastifyReply, { config, log }: Lifecycle): void {
   const { startedAt, tally, requestId } = request.call;
   const route = request.routeOptions.url ?? "none";
   const seconds = (performance.now() - startedAt) / 1000;
   config.metrics.request(route, request.method, reply.statusCode, seconds);
   if (!config.development || !tally) return;
   for (const [statement, count] of repeatedStatements(tally)) {
-    log.warn(
-      { requestId, route, statement, count },
-      "a statement repeats within one request: make it set-based",
-    );
+    const fields = { requestId, route, statement, count };
+    log.warn(fields, "a statement repeats within one request: make it set-based");
   }
-}
-
-function leave(request: FastifyRequest, shedding: LoadShedding): void {
-  if (!request.call?.admitted) return;
-  request.call.admitted = false;
-  shedding.leave();
 }
 
 function serverTiming(request: FastifyRequest): string {
@@ -324,12 +316,13 @@ function addEndpoints(
 }
 
 interface Serving {
-  readonly shedding: LoadShedding;
+  readonly inFlight: InFlight;
+  readonly loop: LoopDelay;
   readonly health: Health;
   readonly state: { draining: boolean };
 }
 
-function serving(app: FastifyInstance, { shedding, health, state }: Serving): HttpServer {
+function serving(app: FastifyInstance, { inFlight, loop, health, state }: Serving): HttpServer {
   let closing: Promise<void> | undefined;
   const close = async ({ noticeMs = 0, graceMs = 10_000 }: Partial<DrainOptions>) => {
     health.markDraining();
@@ -338,11 +331,12 @@ function serving(app: FastifyInstance, { shedding, health, state }: Serving): Ht
     const cut = setTimeout(() => app.server.closeAllConnections(), graceMs);
     await app.close();
     clearTimeout(cut);
-    shedding.stop();
+    inFlight.stop();
+    loop.stop();
   };
   return {
     raw: app.server,
-    inFlight: shedding.inFlight,
+    inFlight: () => inFlight.size,
     async listen({ port, host = "127.0.0.1" }) {
       await app.listen({ port, host });
       const address = app.server.address() as AddressInfo;

@@ -1,7 +1,8 @@
 import pg from "pg";
 import type { TenantId } from "../../kernel/ids.ts";
 import { type DbError, toDbError } from "../db/errors.ts";
-import type { DirectoryEntry } from "./placements.ts";
+import type { Statement } from "../db/sql.ts";
+import type { DirectoryEntry } from "./entry.ts";
 
 /** How the directory is read. */
 export interface DirectoryReaderConfig {
@@ -17,6 +18,7 @@ export interface DirectoryReader {
   entryOf(tenantId: TenantId): Promise<DirectoryEntry | undefined>;
   read(tenantId: TenantId): Promise<DirectoryEntry | undefined>;
   forget(tenantId?: TenantId): void;
+  query<Row>(statement: Statement): Promise<Row[]>;
   databases(): Promise<string[]>;
   /** Tenant schemas by database, `shared` first. */
   schemas(): Promise<ReadonlyMap<string, readonly string[]>>;
@@ -72,6 +74,7 @@ export function createDirectoryReader(config: DirectoryReaderConfig): DirectoryR
       );
       return new Map(rows.map((row) => [row.name, ["shared", ...(row.schemas ?? []).toSorted()]]));
     },
+    query: (statement) => ask.rows(statement.text, statement.values),
     stop: () => ask.stop(),
   };
 }
@@ -87,6 +90,7 @@ function createAsker(url: () => string) {
       query_timeout: 5_000,
       idleTimeoutMillis: 60_000,
       application_name: "brandos/directory",
+      options: "-c search_path=control,platform",
     });
     // The next question reconnects; an unhandled error would end the process.
     made.on("error", () => {});

@@ -3,29 +3,11 @@ import type { TenantId } from "../../kernel/ids.ts";
 import type { DatabaseUrls, Db, Placement, Tx } from "../db/db.ts";
 import type { MigrationTarget } from "../db/migrate.ts";
 import { roleUrls } from "../db/roles.ts";
-import { sql } from "../db/sql.ts";
+import { type Statement, sql } from "../db/sql.ts";
 import { createDirectoryReader, type DirectoryReader } from "./directory.ts";
+import type { DirectoryEntry, IsolationStyle, PlacementState } from "./entry.ts";
 
-/** How a tenant's rows are kept apart from others': row-level security is on in all three. */
-export type IsolationStyle =
-  /** Rows in the schema all pool tenants share. */
-  | "pool"
-  /** A schema of its own. */
-  | "bridge"
-  /** A database of its own. */
-  | "silo";
-
-/** Whether a placement may be used. */
-export type PlacementState = "preparing" | "active" | "erasing";
-
-/** Where a tenant's rows are, as the directory has it. */
-export interface DirectoryEntry extends Placement {
-  readonly tenantId: TenantId;
-  readonly style: IsolationStyle;
-  /** Grows with each move. */
-  readonly epoch: number;
-  readonly state: PlacementState;
-}
+export type { DirectoryEntry, IsolationStyle, PlacementState } from "./entry.ts";
 
 /** Where the databases are; a URL is an owner's unless its name says otherwise. */
 export interface PlacementsConfig {
@@ -59,6 +41,11 @@ export interface Placements {
   databases(): Promise<readonly string[]>;
   /** What to migrate at start: every database with its tenant schemas, `home` first. */
   targets(): Promise<readonly MigrationPlace[]>;
+  /**
+   * Reads the control schema as the platform role, outside any transaction: for look-ups that are
+   * cached. @throws DbError
+   */
+  read<Row>(statement: Statement): Promise<Row[]>;
   /** Ends the directory's connections. */
   stop(): Promise<void>;
 }
@@ -119,6 +106,7 @@ export function createPlacements(config: PlacementsConfig): Placements {
     poke: (tenantId) => directory.forget(tenantId),
     databases: async () => (await directory.databases()).toSorted(homeFirst),
     targets: () => migrationPlaces(directory, ownerUrlOf),
+    read: (statement) => directory.query(statement),
     stop: () => directory.stop(),
   };
 }
@@ -201,6 +189,3 @@ export function removePlacement(tx: Tx, tenantId: TenantId): void {
     delete from databases d using gone
     where gone.style = 'silo' and d.name = gone.database`);
 }
-
-/** The home database's transactions as the platform role: where the directory is written. */
-export type HomeDb = Pick<Db, "platform">;
