@@ -1,4 +1,5 @@
 import type { Id } from "../../kernel/ids.ts";
+import type { EventOrigin } from "../../platform/events/events.ts";
 import type { FailureStatuses } from "../../platform/http/route.ts";
 
 /** Names an order: a UUIDv7 whose time is the moment the order was placed (see `orderIdSkewMaxMs`). */
@@ -32,7 +33,13 @@ export const orderLinesMax = 1_000;
 /** Most changes one batch may ask for. */
 export const orderBatchMax = 10_000;
 /** Farthest an order's id may be from its `placedAt`, milliseconds: time filters become id ranges. */
-export const orderIdSkewMaxMs = 24 * 60 * 60 * 1_000;
+export const orderIdSkewMaxMs = 60 * 60 * 1_000;
+
+/** Something of a batch together with who asked for it: its events carry their own origin. */
+export interface Asked<Item> {
+  readonly origin: EventOrigin;
+  readonly item: Item;
+}
 
 /** A postal address as it was when the order was placed. */
 export interface OrderAddress {

@@ -1,4 +1,4 @@
-import type { NewEvent } from "../../platform/events/events.ts";
+import type { AttributedEvent, EventOrigin, NewEvent } from "../../platform/events/events.ts";
 import type {
   Fulfilment,
   NewOrder,
@@ -18,6 +18,11 @@ import { patchedFields } from "./order.ts";
 /** Name of an order's stream of events. */
 export function orderStream(orderId: OrderId): string {
   return `order:${orderId}`;
+}
+
+/** Events with who caused them. */
+export function attributed(origin: EventOrigin, events: readonly NewEvent[]): AttributedEvent[] {
+  return events.map((event) => ({ origin, event }));
 }
 
 function event<Type extends OrderEventType>(

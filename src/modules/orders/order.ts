@@ -1,5 +1,5 @@
 import { assert } from "../../kernel/assert.ts";
-import { timeOfId } from "../../kernel/ids.ts";
+import { isId, timeOfId } from "../../kernel/ids.ts";
 import { fail, ok, type Result } from "../../kernel/result.ts";
 import {
   type IllegalTransition,
@@ -131,6 +131,14 @@ export function assertNewOrder(order: NewOrder): void {
       "a line's quantity is above 0",
     );
   }
-  const skewMs = Math.abs(timeOfId(order.id).getTime() - order.placedAt.getTime());
-  assert(skewMs <= orderIdSkewMaxMs, "an order's id carries the time it was placed");
+  assert(idFits(order.id, order.placedAt), "an order's id carries the time it was placed");
+}
+
+/**
+ * Whether an id may name an order placed at a moment: a UUIDv7 minted within `orderIdSkewMaxMs` of
+ * it. Whoever takes ids from callers asks first.
+ */
+export function idFits(id: string, placedAt: Date): boolean {
+  if (!isId(id) || id[14] !== "7") return false;
+  return Math.abs(timeOfId(id).getTime() - placedAt.getTime()) <= orderIdSkewMaxMs;
 }

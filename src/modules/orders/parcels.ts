@@ -1,8 +1,9 @@
 import { assert } from "../../kernel/assert.ts";
 import { fail, ok, type Result } from "../../kernel/result.ts";
 import type { TenantTx } from "../../platform/db/transaction.ts";
-import { appendEvents, type EventOrigin, type NewEvent } from "../../platform/events/events.ts";
+import { type AttributedEvent, writeEvents } from "../../platform/events/events.ts";
 import type {
+  Asked,
   Fulfilment,
   FulfilmentFailure,
   NewFulfilment,
@@ -12,7 +13,7 @@ import type {
   OrderState,
   ReturnFailure,
 } from "./contract.ts";
-import { fulfilmentCreated, orderStepped, returnRecorded } from "./events.ts";
+import { attributed, fulfilmentCreated, orderStepped, returnRecorded } from "./events.ts";
 import { decideFulfilment, decideReturn, type LineState } from "./fulfilment.ts";
 import { versionConflict } from "./order.ts";
 import { lockOrders, type StateChange, updateOrderStates } from "./store.ts";
@@ -24,7 +25,7 @@ import {
   readLineStates,
   updateLineStates,
 } from "./store-lines.ts";
-import type { OrderEffects } from "./transitions.ts";
+import { notFound, type OrderEffects } from "./transitions.ts";
 
 /** Orders and their lines while a batch of fulfilments or returns is decided on them. */
 interface Working {
@@ -32,7 +33,7 @@ interface Working {
   readonly lines: Map<OrderId, readonly LineState[]>;
   readonly takenIds: Set<string>;
   readonly changed: Map<OrderId, StateChange>;
-  readonly events: NewEvent[];
+  readonly events: AttributedEvent[];
 }
 
 async function load(
@@ -60,14 +61,14 @@ function keep(
   working.changed.set(order.id, { state: order, at });
 }
 
-function save(tx: TenantTx, origin: EventOrigin, working: Working): void {
+function save(tx: TenantTx, working: Working): void {
   const { changed, lines } = working;
   updateOrderStates(tx, [...changed.values()]);
   updateLineStates(
     tx,
     [...changed.keys()].flatMap((orderId) => lines.get(orderId) ?? []),
   );
-  appendEvents(tx, origin, working.events);
+  writeEvents(tx, working.events);
 }
 
 /**
@@ -79,29 +80,28 @@ function save(tx: TenantTx, origin: EventOrigin, working: Working): void {
  */
 export async function recordFulfilments(
   tx: TenantTx,
-  origin: EventOrigin,
-  wanted: readonly NewFulfilment[],
+  wanted: readonly Asked<NewFulfilment>[],
   now: Date,
 ): Promise<Result<Fulfilment, FulfilmentFailure>[]> {
   if (wanted.length === 0) return [];
-  const ids = wanted.map((one) => one.id);
-  const orderIds = [...new Set(wanted.map((one) => one.orderId))];
+  const ids = wanted.map(({ item }) => item.id);
+  const orderIds = [...new Set(wanted.map(({ item }) => item.orderId))];
   const working = await load(tx, orderIds, findFulfilmentIds(tx, ids));
-  const results = wanted.map((one) => fulfil(working, one, now));
+  const results = wanted.map((asked) => fulfil(working, asked, now));
   const made = results.flatMap((result) => (result.ok ? [result.value] : []));
-  save(tx, origin, working);
+  save(tx, working);
   insertFulfilments(tx, made);
   return results;
 }
 
 function fulfil(
   working: Working,
-  wanted: NewFulfilment,
+  { origin, item: wanted }: Asked<NewFulfilment>,
   now: Date,
 ): Result<Fulfilment, FulfilmentFailure> {
   const { id, orderId } = wanted;
   const order = working.orders.get(orderId);
-  if (!order) return fail({ code: "orders.not_found", orderId });
+  if (!order) return notFound(orderId);
   if (working.takenIds.has(id)) return fail({ code: "orders.duplicate_id", id });
   const conflict = versionConflict(order, wanted.expectedVersion);
   if (conflict) return fail(conflict);
@@ -119,11 +119,11 @@ function fulfil(
     lines: recorded,
     createdAt: wanted.createdAt ?? now,
   };
-  working.events.push(fulfilmentCreated(fulfilment, wanted.createdAt));
+  const events = [fulfilmentCreated(fulfilment, wanted.createdAt)];
   if (after.status !== order.status) {
-    const step = wanted.createdAt ? { at: wanted.createdAt } : {};
-    working.events.push(orderStepped(order, after, step));
+    events.push(orderStepped(order, after, wanted.createdAt ? { at: wanted.createdAt } : {}));
   }
+  working.events.push(...attributed(origin, events));
   return ok(fulfilment);
 }
 
@@ -142,25 +142,30 @@ export interface ReturnOptions {
  */
 export async function recordReturns(
   tx: TenantTx,
-  origin: EventOrigin,
-  wanted: readonly NewReturn[],
+  wanted: readonly Asked<NewReturn>[],
   options: ReturnOptions,
 ): Promise<Result<OrderReturn, ReturnFailure>[]> {
   if (wanted.length === 0) return [];
-  const ids = wanted.map((one) => one.id);
-  const orderIds = [...new Set(wanted.flatMap((one) => (one.orderId ? [one.orderId] : [])))];
-  const working = await load(tx, orderIds, findReturnIds(tx, ids));
-  const results = wanted.map((one) => takeBack(working, one, options.now));
-  const made = results.flatMap((result) => (result.ok ? [result.value] : []));
-  save(tx, origin, working);
-  insertReturns(tx, made);
-  if (made.length > 0) await options.effects?.onReturned?.(tx, origin, made);
+  const ids = wanted.map(({ item }) => item.id);
+  const orderIds = wanted.flatMap(({ item }) => (item.orderId ? [item.orderId] : []));
+  const working = await load(tx, [...new Set(orderIds)], findReturnIds(tx, ids));
+  const results = wanted.map((asked) => takeBack(working, asked, options.now));
+  const made = results.flatMap((result, index): Asked<OrderReturn>[] => {
+    const origin = wanted[index]?.origin;
+    return result.ok && origin ? [{ origin, item: result.value }] : [];
+  });
+  save(tx, working);
+  insertReturns(
+    tx,
+    made.map(({ item }) => item),
+  );
+  if (made.length > 0) await options.effects?.onReturned?.(tx, made);
   return results;
 }
 
 function takeBack(
   working: Working,
-  wanted: NewReturn,
+  { origin, item: wanted }: Asked<NewReturn>,
   now: Date,
 ): Result<OrderReturn, ReturnFailure> {
   const { id } = wanted;
@@ -177,7 +182,7 @@ function takeBack(
     externalReference: wanted.externalReference ?? null,
     createdAt: wanted.createdAt ?? now,
   };
-  working.events.push(returnRecorded(made, wanted.createdAt));
+  working.events.push(...attributed(origin, [returnRecorded(made, wanted.createdAt)]));
   return ok(made);
 }
 
@@ -186,7 +191,7 @@ type Decided = Result<Pick<OrderReturn, "currency" | "lines">, ReturnFailure>;
 function ofOrder(working: Working, wanted: Extract<NewReturn, { orderId: OrderId }>): Decided {
   const { orderId } = wanted;
   const order = working.orders.get(orderId);
-  if (!order) return fail({ code: "orders.not_found", orderId });
+  if (!order) return notFound(orderId);
   const conflict = versionConflict(order, wanted.expectedVersion);
   if (conflict) return fail(conflict);
   const decision = decideReturn(order, working.lines.get(orderId) ?? [], wanted.lines);

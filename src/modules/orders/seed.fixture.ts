@@ -45,7 +45,7 @@ const seedOrdersSql = `
     shipping_minor, tax_minor, total_minor, refunded_minor, price_includes_tax, item_quantity,
     customer_id, email, shipping_address, billing_address, shipping_method, coupon_codes, metadata,
     placed_at, updated_at)
-  select $1, (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || '7'
+  select $1::uuid, (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || '7'
       || substr(noise, 1, 3) || '8' || substr(noise, 4, 15))::uuid,
     k, status, 'EUR', price * 2, 0, 490, price / 3, price * 2 + 490,
     case when status = 'refunded' then price * 2 + 490 else 0 end, true, 2,
@@ -56,7 +56,7 @@ const seedOrdersSql = `
   from (
     select k, now() - (($2::bigint - k) * extract(epoch from now() - date_trunc('month', now())
         + make_interval(days => ($3::int - 1) * 28)) / $2::bigint) * interval '1 second' as at,
-      md5(k::text || $1::text) as noise, k % $4::bigint as customer, 500 + k % 7919 as price,
+      md5(k::text || $1::uuid) as noise, k % $4::bigint as customer, 500 + k % 7919 as price,
       (array['completed', 'completed', 'completed', 'completed', 'completed', 'completed',
         'fulfilled', 'paid', 'cancelled', 'refunded', 'completed', 'completed', 'pending',
         'confirmed', 'paid', 'completed'])[1 + k % 16] as status

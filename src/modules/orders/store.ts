@@ -55,6 +55,17 @@ function toState(row: OrderStateRow): OrderState {
   };
 }
 
+/** Those of the ids that an order of the tenant has. */
+export async function findOrderIds(tx: TenantTx, ids: readonly string[]): Promise<Set<string>> {
+  if (ids.length === 0) return new Set();
+  const { low, high } = idBounds(ids);
+  const rows = await tx.rows<{ id: string }>(sql("orders.find_ids")`
+    select id from orders
+    where tenant_id = ${tx.tenantId} and id = any(${uuidArray(ids)}::uuid[])
+      and id >= ${low}::uuid and id <= ${high}::uuid`);
+  return new Set(rows.map((row) => row.id));
+}
+
 /** Adds orders, one statement for any number; travels with the next flight. */
 export function insertOrderRows(tx: TenantTx, orders: readonly NewOrder[]): void {
   const placed = orders.map((order) => order.placedAt.toISOString());

@@ -1,10 +1,12 @@
-import { fail, ok, type Result } from "../../kernel/result.ts";
+import { type Failed, fail, ok, type Result } from "../../kernel/result.ts";
 import type { TenantTx } from "../../platform/db/transaction.ts";
-import { appendEvents, type EventOrigin } from "../../platform/events/events.ts";
+import { type NewEvent, writeEvents } from "../../platform/events/events.ts";
 import type {
+  Asked,
   NewOrder,
   OrderChange,
   OrderId,
+  OrderNotFound,
   OrderRefund,
   OrderReturn,
   OrderState,
@@ -12,7 +14,7 @@ import type {
   RefundFailure,
   TransitionFailure,
 } from "./contract.ts";
-import { orderPlaced, orderStepped, refundRecorded } from "./events.ts";
+import { attributed, orderPlaced, orderStepped, refundRecorded } from "./events.ts";
 import { assertNewOrder, decideRefund, decideTransition } from "./order.ts";
 import {
   insertLineRows,
@@ -25,22 +27,13 @@ import { fulfilAllLines } from "./store-lines.ts";
 
 /**
  * What else happens in the transaction of a change to orders: stock, payments and ledger follow
- * here. Whatever an effect throws undoes the change. Orders are locked already: effects lock
- * after orders, in the global order.
+ * here. Whatever an effect throws undoes the change. The orders are locked already.
  */
 export interface OrderEffects {
   /** Called once with all orders that became cancelled. */
-  readonly onCancelled?: (
-    tx: TenantTx,
-    origin: EventOrigin,
-    orders: readonly OrderState[],
-  ) => Promise<void>;
+  readonly onCancelled?: (tx: TenantTx, orders: readonly Asked<OrderState>[]) => Promise<unknown>;
   /** Called once with all returns that were recorded. */
-  readonly onReturned?: (
-    tx: TenantTx,
-    origin: EventOrigin,
-    returns: readonly OrderReturn[],
-  ) => Promise<void>;
+  readonly onReturned?: (tx: TenantTx, returns: readonly Asked<OrderReturn>[]) => Promise<unknown>;
 }
 
 /**
@@ -49,12 +42,16 @@ export interface OrderEffects {
  *
  * @throws AssertionError when an order does not add up (see `assertNewOrder`)
  */
-export function insertOrders(tx: TenantTx, origin: EventOrigin, orders: readonly NewOrder[]): void {
-  if (orders.length === 0) return;
+export function insertOrders(tx: TenantTx, asked: readonly Asked<NewOrder>[]): void {
+  if (asked.length === 0) return;
+  const orders = asked.map(({ item }) => item);
   for (const order of orders) assertNewOrder(order);
   insertOrderRows(tx, orders);
   insertLineRows(tx, orders);
-  appendEvents(tx, origin, orders.flatMap(orderPlaced));
+  writeEvents(
+    tx,
+    asked.flatMap(({ origin, item }) => attributed(origin, orderPlaced(item))),
+  );
 }
 
 /**
@@ -66,29 +63,28 @@ export function insertOrders(tx: TenantTx, origin: EventOrigin, orders: readonly
  */
 export async function transitionOrders(
   tx: TenantTx,
-  origin: EventOrigin,
-  changes: readonly OrderChange[],
+  changes: readonly Asked<OrderChange>[],
   effects: OrderEffects = {},
 ): Promise<Result<OrderState, TransitionFailure>[]> {
   const orders = await lockOrders(
     tx,
-    changes.map((change) => change.orderId),
+    changes.map(({ item }) => item.orderId),
   );
   const decided = decideEach(orders, changes, decideTransition);
   updateOrderStates(tx, decided.written);
-  appendEvents(
-    tx,
-    origin,
-    decided.accepted.map(({ before, after, change }) => orderStepped(before, after, change)),
-  );
-  const becoming = (status: OrderStatus) =>
-    decided.accepted.flatMap(({ after }) => (after.status === status ? [after] : []));
+  recordEvents(tx, decided.accepted, ({ before, after, asked }) => [
+    orderStepped(before, after, asked.item),
+  ]);
+  const becoming = (status: OrderStatus): Asked<OrderState>[] =>
+    decided.accepted
+      .filter(({ after }) => after.status === status)
+      .map(({ after, asked }) => ({ origin: asked.origin, item: after }));
   fulfilAllLines(
     tx,
-    becoming("fulfilled").map((order) => order.id),
+    becoming("fulfilled").map(({ item }) => item.id),
   );
   const cancelled = becoming("cancelled");
-  if (cancelled.length > 0) await effects.onCancelled?.(tx, origin, cancelled);
+  if (cancelled.length > 0) await effects.onCancelled?.(tx, cancelled);
   return decided.results;
 }
 
@@ -100,33 +96,37 @@ export async function transitionOrders(
  */
 export async function recordRefunds(
   tx: TenantTx,
-  origin: EventOrigin,
-  refunds: readonly OrderRefund[],
+  refunds: readonly Asked<OrderRefund>[],
 ): Promise<Result<OrderState, RefundFailure>[]> {
   const orders = await lockOrders(
     tx,
-    refunds.map((refund) => refund.orderId),
+    refunds.map(({ item }) => item.orderId),
   );
   const decided = decideEach(orders, refunds, decideRefund);
   updateOrderStates(tx, decided.written);
-  appendEvents(
-    tx,
-    origin,
-    decided.accepted.flatMap(({ before, after, change }) => {
-      const recorded = refundRecorded(after, change);
-      const step = { ...change, to: "refunded" as OrderStatus };
-      return after.status === before.status
-        ? [recorded]
-        : [recorded, orderStepped(before, after, step)];
-    }),
-  );
+  recordEvents(tx, decided.accepted, ({ before, after, asked }) => {
+    const recorded = refundRecorded(after, asked.item);
+    if (after.status === before.status) return [recorded];
+    return [recorded, orderStepped(before, after, asked.item)];
+  });
   return decided.results;
 }
 
 interface Accepted<Change> {
   readonly before: OrderState;
   readonly after: OrderState;
-  readonly change: Change;
+  readonly asked: Asked<Change>;
+}
+
+function recordEvents<Change>(
+  tx: TenantTx,
+  accepted: readonly Accepted<Change>[],
+  eventsOf: (step: Accepted<Change>) => readonly NewEvent[],
+): void {
+  writeEvents(
+    tx,
+    accepted.flatMap((step) => attributed(step.asked.origin, eventsOf(step))),
+  );
 }
 
 interface Decisions<Change, F extends { readonly code: string }> {
@@ -142,23 +142,28 @@ function decideEach<
   F extends { readonly code: string },
 >(
   orders: ReadonlyMap<OrderId, OrderState>,
-  changes: readonly Change[],
+  changes: readonly Asked<Change>[],
   decide: (order: OrderState, change: Change) => Result<OrderState, F>,
-): Decisions<Change, F | { readonly code: "orders.not_found"; readonly orderId: string }> {
+): Decisions<Change, F | OrderNotFound> {
   const current = new Map(orders);
   const accepted: Accepted<Change>[] = [];
   const written = new Map<OrderId, StateChange>();
-  const results = changes.map((change) => {
-    const { orderId } = change;
+  const results = changes.map((asked): Result<OrderState, F | OrderNotFound> => {
+    const { orderId, at } = asked.item;
     const before = current.get(orderId);
-    if (!before) return fail({ code: "orders.not_found", orderId });
-    const decision = decide(before, change);
+    if (!before) return notFound(orderId);
+    const decision = decide(before, asked.item);
     if (!decision.ok) return decision;
     const after = decision.value;
     current.set(orderId, after);
-    written.set(orderId, { state: after, at: change.at });
-    accepted.push({ before, after, change });
+    written.set(orderId, { state: after, at });
+    accepted.push({ before, after, asked });
     return ok(after);
   });
   return { results, accepted, written: [...written.values()] };
+}
+
+/** The refusal of an id that names no order of the tenant. */
+export function notFound(orderId: string): Failed<OrderNotFound> {
+  return fail({ code: "orders.not_found", orderId });
 }
