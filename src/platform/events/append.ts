@@ -19,7 +19,7 @@ export const eventDataBytesMax = 256 * 1024;
 export function appendEvents(tx: TenantTx, origin: EventOrigin, events: readonly NewEvent[]): void {
   writeEvents(
     tx,
-    events.map((event) => ({ origin, event })),
+    events.map((event) => ({ origin: origin.byStream?.(event.stream) ?? origin, event })),
   );
 }
 

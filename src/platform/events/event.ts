@@ -1,3 +1,4 @@
+import { assert } from "../../kernel/assert.ts";
 import type { Context } from "../../kernel/context.ts";
 import type { TenantId } from "../../kernel/ids.ts";
 import type { JsonObject } from "../../kernel/json.ts";
@@ -20,6 +21,22 @@ export interface NewEvent<Data extends object = object> {
 export interface EventOrigin extends Pick<Context, "requestId" | "actor" | "traceparent"> {
   /** Id of the event whose handling caused this one. */
   readonly causationId?: string;
+  /** In a batch of several callers: who caused the events of a stream, if not this origin. */
+  readonly byStream?: (stream: string) => EventOrigin | undefined;
+}
+
+/**
+ * One origin for a batch of several callers: each stream's events carry the origin of whoever asked.
+ *
+ * @param asked streams and origins, at least one; the first origin stands for all other streams
+ */
+export function jointOrigin(
+  asked: readonly { readonly stream: string; readonly origin: EventOrigin }[],
+): EventOrigin {
+  const byStream = new Map(asked.map(({ stream, origin }) => [stream, origin]));
+  const [first] = asked;
+  assert(first, "a batch has at least one caller");
+  return { ...first.origin, byStream: (stream) => byStream.get(stream) };
 }
 
 /** What is recorded beside an event's data. */

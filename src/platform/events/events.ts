@@ -20,6 +20,7 @@ export {
   type EventMetadata,
   type EventOrigin,
   eventsTopic,
+  jointOrigin,
   type LogPlace,
   type NewEvent,
   originOf,
