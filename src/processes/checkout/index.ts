@@ -2,22 +2,23 @@ import type { Context } from "../../kernel/context.ts";
 import type { TenantId } from "../../kernel/ids.ts";
 import { fail, ok, type Result } from "../../kernel/result.ts";
 import type { OrderId } from "../../modules/orders/contract.ts";
+import type { PaymentAdvance } from "../../modules/payments/contract.ts";
 import { type Coalescer, createCoalescer } from "../../platform/coalescer/coalescer.ts";
 import type { TenantTx } from "../../platform/db/db.ts";
 import { splitsOnDataErrors } from "../../platform/db/errors.ts";
-import type { RecordedEvent } from "../../platform/events/events.ts";
-import { originOf } from "../../platform/events/events.ts";
+import type { EventOrigin } from "../../platform/events/events.ts";
 import { claimStep } from "../../platform/idempotency/unit-of-work.ts";
 import type { SagaDefinition, SagaId } from "../../platform/sagas/sagas.ts";
 import type {
   CheckoutOutcome,
+  CheckoutStatus,
   PaymentDeclined,
   PayOrder,
   PlaceOrder,
   PlaceOrderFailure,
 } from "./contract.ts";
-import type { CheckoutDeps } from "./deps.ts";
-import { abandon, definePayOrder, markConfirmed, markPaid } from "./pay.ts";
+import type { Asked, CheckoutDeps } from "./deps.ts";
+import { abandon, checkoutStatusOf, definePayOrder, markConfirmed, markPaid } from "./pay.ts";
 import { type PlaceItem, type PlaceResult, placeOrders } from "./place.ts";
 
 export type { Asked, CheckoutDeps } from "./deps.ts";
@@ -38,17 +39,16 @@ export interface Checkout {
   checkout(ctx: Context, command: PlaceOrder, waitMs: number): Promise<CheckoutResult>;
   /** To be registered with the sagas. */
   readonly payOrder: SagaDefinition<PayOrder, CheckoutOutcome>;
-  /** Subscription handler: money that moved without the saga, by a webhook or a returning buyer. */
-  onPaymentEvents(tx: TenantTx, events: readonly RecordedEvent[]): Promise<void>;
+  /**
+   * Moves the orders of payments that moved without the saga (a webhook, a returning buyer, the
+   * sweeper), in the same transaction.
+   */
+  onPaymentsAdvanced(
+    tx: TenantTx,
+    origin: EventOrigin,
+    advances: readonly PaymentAdvance[],
+  ): Promise<void>;
 }
-
-/** Event types that {@link Checkout.onPaymentEvents} reads. */
-export const paymentEventsOfCheckout = [
-  "payments.payment_captured",
-  "payments.payment_authorised",
-  "payments.payment_failed",
-  "payments.payment_voided",
-] as const;
 
 /** Builds the process. */
 export function createCheckout(given: Omit<CheckoutDeps, "payOrder">): Checkout {
@@ -68,7 +68,7 @@ export function createCheckout(given: Omit<CheckoutDeps, "payOrder">): Checkout 
       if (!placed.ok) return placed;
       return toResult(await settledOutcome(deps, ctx, placed.value, waitMs));
     },
-    onPaymentEvents: (tx, events) => followPayments(deps, tx, events),
+    onPaymentsAdvanced: (tx, origin, advances) => followPayments(deps, tx, origin, advances),
   };
 }
 
@@ -116,28 +116,20 @@ function toResult(outcome: CheckoutOutcome): CheckoutResult {
   });
 }
 
-interface PaymentEventData {
-  readonly orderId: OrderId;
-}
-
 async function followPayments(
   deps: CheckoutDeps,
   tx: TenantTx,
-  events: readonly RecordedEvent[],
+  origin: EventOrigin,
+  advances: readonly PaymentAdvance[],
 ): Promise<void> {
-  const of = (...types: readonly string[]) =>
-    events
-      .filter(({ type }) => types.includes(type))
-      .map((event) => ({
-        origin: originOf(event),
-        item: (event.data as unknown as PaymentEventData).orderId,
-      }));
-  await markConfirmed(deps, tx, of("payments.payment_authorised"));
-  await markPaid(deps, tx, of("payments.payment_captured"));
-  await abandon(
-    deps,
-    tx,
-    of("payments.payment_failed", "payments.payment_voided"),
-    "payment_failed",
+  const moved = advances.flatMap((advance) =>
+    advance.outcome === "advanced" ? [advance.after] : [],
   );
+  const of = (status: CheckoutStatus): readonly Asked<OrderId>[] =>
+    moved
+      .filter((payment) => checkoutStatusOf(payment) === status)
+      .map(({ orderId }) => ({ origin, item: orderId }));
+  await markConfirmed(deps, tx, of("authorised"));
+  await markPaid(deps, tx, of("paid"));
+  await abandon(deps, tx, of("declined"), "payment_failed");
 }

@@ -208,7 +208,7 @@ export function outcomeOf(input: PayOrder, payment: Payment | undefined): Checko
   return {
     orderId: input.orderId,
     number: input.number,
-    status: statusOf(payment),
+    status: checkoutStatusOf(payment),
     currency: input.payment.currency,
     totalMinor: input.payment.amountMinor,
     paymentId: input.payment.id,
@@ -218,7 +218,8 @@ export function outcomeOf(input: PayOrder, payment: Payment | undefined): Checko
   };
 }
 
-function statusOf(payment: Payment | undefined): CheckoutStatus {
+/** Where a checkout stands, by the state of its payment. */
+export function checkoutStatusOf(payment: Payment | undefined): CheckoutStatus {
   switch (payment?.status) {
     case "captured":
     case "partially_refunded":

@@ -73,7 +73,10 @@ export async function placeOrders(
   await write(batch, placing);
   storeOutcomes(
     tx,
-    placing.map(({ index, item }) => ({ claim: item.claim, value: valueOf(batch.results[index]) })),
+    placing.map(({ index, item }) => ({
+      claim: item.claim,
+      value: outcomeIn(batch.results[index]),
+    })),
   );
   return batch.results.map((result) => present(result, "a result for every order of the batch"));
 }
@@ -107,7 +110,7 @@ async function findBaskets(batch: Batch): Promise<readonly Found[]> {
   return found;
 }
 
-function valueOf(result: PlaceResult | undefined): CheckoutOutcome {
+function outcomeIn(result: PlaceResult | undefined): CheckoutOutcome {
   assert(result?.ok, "a written order has an outcome");
   return result.value;
 }
@@ -231,6 +234,11 @@ async function redeem(batch: Batch, placing: readonly Placing[]): Promise<readon
   return placing.filter((each) => !lost.has(each));
 }
 
+/** The payment saga of an order has the order's own id. */
+export function sagaIdOf(orderId: OrderId): SagaId {
+  return orderId as string as SagaId;
+}
+
 /** The reservation of an order has the order's own id. */
 export function reservationIdOf(orderId: OrderId): ReservationId {
   return orderId as string as ReservationId;
@@ -315,7 +323,7 @@ function prepare(deps: CheckoutDeps, placing: Placing, customerId: string, now: 
     order,
     payment: draft.prices.totalMinor === 0 ? undefined : paymentOf(item.command, order),
     isInstant,
-    sagaId: isInstant ? null : newId<"saga">(),
+    sagaId: isInstant ? null : sagaIdOf(order.id),
     cartId: cart?.id ?? null,
   };
 }
