@@ -32,6 +32,8 @@ export interface Context {
   readonly deadlineMs?: number;
   /** Aborts when the caller goes away. */
   readonly signal?: AbortSignal;
+  /** The moment this work stands for, when history is imported; absent: now. */
+  readonly occurredAt?: Date;
   /** Present when the caller sent an `Idempotency-Key`; a unit of work honours it. */
   readonly idempotency?: IdempotencyClaim;
 }

@@ -43,7 +43,7 @@ export function writeEvents(tx: TenantTx, rows: readonly AttributedEvent[]): voi
     from unnest(${uuidArray(rows.map(() => newId()))}::uuid[],
       ${intArray(rows.map(({ event }) => event.version))}::smallint[],
       ${intArray(rows.map(({ streamVersion }) => streamVersion ?? null))}::integer[],
-      ${intArray(rows.map(({ event }) => event.occurredAt?.getTime() ?? null))}::bigint[],
+      ${intArray(rows.map(({ event, origin }) => (event.occurredAt ?? origin.occurredAt)?.getTime() ?? null))}::bigint[],
       ${rows.map(({ event }) => event.stream)}::text[],
       ${rows.map(({ event }) => event.type)}::text[],
       ${rows.map(({ origin }) => origin.requestId)}::text[],

@@ -1,5 +1,11 @@
 import type { IdempotencyClaim } from "../../kernel/context.ts";
-import type { CartAddress, CartFailure, CartId, CartLine } from "../../modules/carts/contract.ts";
+import type {
+  CartAddress,
+  CartFailure,
+  CartId,
+  CartLine,
+  PricedCart,
+} from "../../modules/carts/contract.ts";
 import type { ReserveFailure } from "../../modules/inventory/contract.ts";
 import type { OrderId } from "../../modules/orders/contract.ts";
 import type { CaptureMode, NewPayment, PaymentId } from "../../modules/payments/contract.ts";
@@ -30,11 +36,35 @@ export interface Basket {
   readonly couponCodes: readonly string[];
 }
 
-/** Asks for an order: of a cart, or of a basket given here and now. */
+/** An amount of an order that is no product: postage, a fee, a correction. */
+export interface Charge {
+  /** Code it is listed by: `POST`. */
+  readonly sku: string;
+  readonly title: string;
+  readonly quantity: number;
+  readonly totalMinor: number;
+  /** Decimal unit price in major units, where it has more places than the currency. */
+  readonly unitPriceExact?: string;
+}
+
+/** An order whose prices were agreed elsewhere: an import, a phone call. Nothing is computed anew. */
+export interface AgreedOrder {
+  readonly basket: Basket;
+  readonly prices: PricedCart;
+  readonly charges: readonly Charge[];
+  readonly placedAt: Date;
+  /** Decimal unit prices of lines in order, where they have more places than the currency. */
+  readonly exactUnitPrices?: readonly (string | undefined)[];
+}
+
+/** Asks for an order: of a cart, of a basket given here and now, or at agreed prices. */
 export interface PlaceOrder {
   /** Made by the caller, UUIDv7, so that a retry is the same order. */
   readonly orderId: OrderId;
-  readonly from: { readonly cartId: CartId } | { readonly basket: Basket };
+  readonly from:
+    | { readonly cartId: CartId }
+    | { readonly basket: Basket }
+    | { readonly agreed: AgreedOrder };
   /** Null only for an order that costs nothing. */
   readonly payment: PaymentChoice | null;
   readonly metadata?: Readonly<Record<string, unknown>>;

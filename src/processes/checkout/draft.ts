@@ -1,14 +1,16 @@
 import { fail, ok, type Result } from "../../kernel/result.ts";
 import type { PricedCart } from "../../modules/carts/contract.ts";
 import type { Journal, JournalId } from "../../modules/ledger/contract.ts";
-import type { NewOrder, OrderId } from "../../modules/orders/contract.ts";
-import type { Basket, PlaceOrder, PlaceOrderFailure } from "./contract.ts";
+import type { NewOrder, NewOrderLine, OrderId } from "../../modules/orders/contract.ts";
+import type { AgreedOrder, Basket, PlaceOrder, PlaceOrderFailure } from "./contract.ts";
 
 /** A basket that can become an order, with its prices. */
 export interface Draft {
   readonly command: PlaceOrder;
   readonly basket: Basket;
   readonly prices: PricedCart;
+  /** Set for an order at agreed prices. */
+  readonly agreed?: AgreedOrder;
 }
 
 /**
@@ -41,22 +43,33 @@ export function draftOrder(
   return ok({ command, basket, prices });
 }
 
+/** What the charges of a draft come to. */
+function chargesMinor({ agreed }: Draft): number {
+  return (agreed?.charges ?? []).reduce((total, charge) => total + charge.totalMinor, 0);
+}
+
+/** What a draft costs, charges included. */
+export function totalOf(draft: Draft): number {
+  return draft.prices.totalMinor + chargesMinor(draft);
+}
+
 /** The order that a draft becomes. */
 export function orderOf(
-  { command, basket, prices }: Draft,
+  draft: Draft,
   details: { readonly number: number; readonly status: "pending" | "paid"; readonly now: Date },
 ): NewOrder {
+  const { command, basket, prices, agreed } = draft;
   return {
     id: command.orderId,
     number: details.number,
     status: details.status,
     currency: prices.currency,
     totals: {
-      subtotalMinor: prices.subtotalMinor,
+      subtotalMinor: prices.subtotalMinor + chargesMinor(draft),
       discountMinor: prices.discountMinor,
       shippingMinor: prices.shippingMinor,
       taxMinor: prices.taxMinor,
-      totalMinor: prices.totalMinor,
+      totalMinor: totalOf(draft),
     },
     priceIncludesTax: prices.priceIncludesTax,
     customerId: basket.customerId,
@@ -71,18 +84,41 @@ export function orderOf(
     },
     couponCodes: basket.couponCodes,
     ...(command.metadata ? { metadata: command.metadata } : {}),
-    placedAt: details.now,
-    lines: prices.lines.map((line) => ({
-      variantId: line.variantId,
-      sku: line.sku,
-      title: line.title,
-      quantity: line.quantity,
-      unitPriceMinor: line.unitPriceMinor,
-      discountMinor: line.discountMinor,
-      taxMinor: line.taxMinor,
-      totalMinor: line.totalMinor,
-    })),
+    placedAt: agreed?.placedAt ?? details.now,
+    lines: [...productLines(draft), ...chargeLines(draft)],
   };
+}
+
+function productLines({ prices, agreed }: Draft): readonly NewOrderLine[] {
+  return prices.lines.map((line, index) => ({
+    variantId: line.variantId,
+    sku: line.sku,
+    title: line.title,
+    quantity: line.quantity,
+    unitPriceMinor: line.unitPriceMinor,
+    ...exactly(agreed?.exactUnitPrices?.[index]),
+    discountMinor: line.discountMinor,
+    taxMinor: line.taxMinor,
+    totalMinor: line.totalMinor,
+  }));
+}
+
+function chargeLines({ agreed }: Draft): readonly NewOrderLine[] {
+  return (agreed?.charges ?? []).map((charge) => ({
+    variantId: null,
+    sku: charge.sku,
+    title: charge.title,
+    quantity: charge.quantity,
+    unitPriceMinor: Math.round(charge.totalMinor / charge.quantity),
+    ...exactly(charge.unitPriceExact),
+    discountMinor: 0,
+    taxMinor: 0,
+    totalMinor: charge.totalMinor,
+  }));
+}
+
+function exactly(unitPriceExact: string | undefined): { readonly unitPriceExact?: string } {
+  return unitPriceExact === undefined ? {} : { unitPriceExact };
 }
 
 /** The journal of an order has the order's own id: one order, one posting. */
@@ -94,9 +130,10 @@ export function placementJournalId(orderId: OrderId): JournalId {
  * What placing an order posts: the buyer owes the total; the brand has earned the net amounts and
  * owes the tax. Undefined for an order that costs nothing.
  */
-export function placementJournal(order: NewOrder, prices: PricedCart): Journal | undefined {
-  if (prices.totalMinor === 0) return undefined;
+export function placementJournal(order: NewOrder, draft: Draft): Journal | undefined {
+  const { prices } = draft;
   const { currency } = prices;
+  if (totalOf(draft) === 0) return undefined;
   const salesMinor = prices.lines.reduce((total, line) => total + line.netMinor, 0);
   return {
     id: placementJournalId(order.id),
@@ -105,9 +142,10 @@ export function placementJournal(order: NewOrder, prices: PricedCart): Journal |
     reference: `order:${order.id}`,
     occurredAt: order.placedAt,
     entries: [
-      { account: "receivable", amountMinor: prices.totalMinor, currency },
+      { account: "receivable", amountMinor: totalOf(draft), currency },
       { account: "sales", amountMinor: -salesMinor, currency },
       { account: "shipping_revenue", amountMinor: -(prices.shipping?.netMinor ?? 0), currency },
+      { account: "charges_revenue", amountMinor: -chargesMinor(draft), currency },
       { account: "tax_payable", amountMinor: -prices.taxMinor, currency },
     ],
   };

@@ -3,6 +3,7 @@ import type { Context, IdempotencyClaim } from "../../kernel/context.ts";
 import { newId } from "../../kernel/ids.ts";
 import { fail, ok, type Result } from "../../kernel/result.ts";
 import type { Cart, CartId } from "../../modules/carts/contract.ts";
+import type { TablesByCurrency } from "../../modules/carts/index.ts";
 import type { ReservationId } from "../../modules/inventory/contract.ts";
 import type { NewOrder, OrderId } from "../../modules/orders/contract.ts";
 import type { NewPayment, PaymentId } from "../../modules/payments/contract.ts";
@@ -11,6 +12,7 @@ import { claimKeys, storeOutcomes } from "../../platform/idempotency/keys.ts";
 import { inFlight, keyReused } from "../../platform/idempotency/unit-of-work.ts";
 import type { SagaId } from "../../platform/sagas/sagas.ts";
 import type {
+  AgreedOrder,
   Basket,
   CheckoutOutcome,
   PayOrder,
@@ -18,7 +20,7 @@ import type {
   PlaceOrderFailure,
 } from "./contract.ts";
 import type { Asked, CheckoutDeps } from "./deps.ts";
-import { type Draft, draftOrder, orderOf, placementJournal } from "./draft.ts";
+import { type Draft, draftOrder, orderOf, placementJournal, totalOf } from "./draft.ts";
 
 /** One caller's order. */
 export interface PlaceItem {
@@ -53,6 +55,7 @@ interface Found {
   readonly index: number;
   readonly basket: Basket;
   readonly cart: Cart | undefined;
+  readonly agreed?: AgreedOrder;
 }
 
 /**
@@ -140,8 +143,12 @@ function findBasket(
   { command }: PlaceItem,
   carts: ReadonlyMap<CartId, Cart>,
   taken: Set<CartId>,
-): Result<{ readonly basket: Basket; readonly cart: Cart | undefined }, PlaceOrderFailure> {
+): Result<Omit<Found, "index">, PlaceOrderFailure> {
   if ("basket" in command.from) return ok({ basket: command.from.basket, cart: undefined });
+  if ("agreed" in command.from) {
+    const { agreed } = command.from;
+    return ok({ basket: agreed.basket, cart: undefined, agreed });
+  }
   const { cartId } = command.from;
   const cart = carts.get(cartId);
   if (!cart) return fail({ code: "carts.not_found", cartId });
@@ -158,31 +165,55 @@ async function priceBaskets(
   found: readonly Found[],
 ): Promise<readonly Placing[]> {
   if (found.length === 0) return [];
-  const tables = await deps.carts.loadTables(
-    tx,
-    found.map(({ basket }) => basket),
-  );
+  const open = found.filter(({ agreed }) => !agreed);
+  const tables =
+    open.length === 0
+      ? undefined
+      : await deps.carts.loadTables(
+          tx,
+          open.map(({ basket }) => basket),
+        );
   const now = deps.clock();
   const placing: Placing[] = [];
-  for (const { index, basket, cart } of found) {
+  for (const { index, basket, cart, agreed } of found) {
     const item = items[index] as PlaceItem;
-    const prices = deps.carts.pricing.price(basket, tables(basket.currency), now);
-    const draft = prices.ok
-      ? draftOrder(item.command, basket, prices.value, deps.providers)
-      : prices;
+    const draft = agreed
+      ? ok({ command: item.command, basket, prices: agreed.prices, agreed })
+      : draftBasket({ deps, item, basket, tables: present(tables, "pricing tables"), now });
     if (draft.ok) placing.push({ index, item, draft: draft.value, cart });
     else results[index] = draft;
   }
   return placing;
 }
 
+interface Drafting {
+  readonly deps: CheckoutDeps;
+  readonly item: PlaceItem;
+  readonly basket: Basket;
+  readonly tables: TablesByCurrency;
+  readonly now: Date;
+}
+
+function draftBasket({
+  deps,
+  item,
+  basket,
+  tables,
+  now,
+}: Drafting): Result<Draft, PlaceOrderFailure> {
+  const prices = deps.carts.pricing.price(basket, tables(basket.currency), now);
+  if (!prices.ok) return prices;
+  return draftOrder(item.command, basket, prices.value, deps.providers);
+}
+
 /** Takes stock, then promotions; whoever gets one without the other gives it back. */
 async function secure(batch: Batch, placing: readonly Placing[]): Promise<readonly Placing[]> {
   const { deps, tx, results } = batch;
-  if (placing.length === 0) return [];
+  const holding = placing.filter(({ draft }) => draft.basket.lines.length > 0);
+  if (holding.length === 0) return placing;
   const reserved = await deps.reserveStock(
     tx,
-    placing.map(({ item, draft }) => ({
+    holding.map(({ item, draft }) => ({
       origin: item.ctx,
       item: {
         id: reservationIdOf(item.command.orderId),
@@ -191,12 +222,17 @@ async function secure(batch: Batch, placing: readonly Placing[]): Promise<readon
       },
     })),
   );
-  const stocked = placing.filter(({ index }, at) => {
+  const refused = new Set<Placing>();
+  for (const [at, each] of holding.entries()) {
     const result = present(reserved[at], "a result per reservation");
-    if (!result.ok) results[index] = result;
-    return result.ok;
-  });
-  return redeem(batch, stocked);
+    if (result.ok) continue;
+    results[each.index] = result;
+    refused.add(each);
+  }
+  return redeem(
+    batch,
+    placing.filter((each) => !refused.has(each)),
+  );
 }
 
 async function redeem(batch: Batch, placing: readonly Placing[]): Promise<readonly Placing[]> {
@@ -250,6 +286,7 @@ interface Written {
   readonly order: NewOrder;
   readonly payment: NewPayment | undefined;
   readonly isInstant: boolean;
+  readonly holdsStock: boolean;
   readonly sagaId: SagaId | null;
   readonly cartId: CartId | null;
 }
@@ -259,9 +296,7 @@ async function write(batch: Batch, placing: readonly Placing[]): Promise<void> {
   if (placing.length === 0) return;
   const now = deps.clock();
   const customerIds = await customersOf(deps, tx, placing);
-  const written = placing.map((each, at) =>
-    prepare(deps, each, present(customerIds[at], "customer"), now),
-  );
+  const written = placing.map((each, at) => prepare(deps, each, customerIds[at] ?? null, now));
   deps.insertOrders(
     tx,
     written.map(({ origin, order }) => ({ origin, item: order })),
@@ -273,7 +308,7 @@ async function write(batch: Batch, placing: readonly Placing[]): Promise<void> {
   deps.postJournals(
     tx,
     placing.flatMap(
-      ({ draft }, at) => placementJournal((written[at] as Written).order, draft.prices) ?? [],
+      ({ draft }, at) => placementJournal((written[at] as Written).order, draft) ?? [],
     ),
   );
   await pay(deps, tx, written);
@@ -285,8 +320,10 @@ async function customersOf(
   deps: CheckoutDeps,
   tx: TenantTx,
   placing: readonly Placing[],
-): Promise<readonly string[]> {
-  const guests = placing.filter(({ draft }) => draft.basket.customerId === null);
+): Promise<readonly (string | null)[]> {
+  const guests = placing.filter(
+    ({ draft }) => draft.basket.customerId === null && draft.basket.email !== null,
+  );
   const made =
     guests.length === 0
       ? []
@@ -301,16 +338,18 @@ async function customersOf(
           })),
         );
   const idOfGuest = new Map(guests.map((guest, at) => [guest, made[at]]));
-  return placing.map((each) =>
-    present(each.draft.basket.customerId ?? idOfGuest.get(each), "customer of the order"),
-  );
+  return placing.map((each) => each.draft.basket.customerId ?? idOfGuest.get(each) ?? null);
 }
 
-function prepare(deps: CheckoutDeps, placing: Placing, customerId: string, now: Date): Written {
+function prepare(
+  deps: CheckoutDeps,
+  placing: Placing,
+  customerId: string | null,
+  now: Date,
+): Written {
   const { item, draft, cart } = placing;
   const { payment } = item.command;
-  const isInstant =
-    draft.prices.totalMinor === 0 || deps.instantProviders.has(payment?.provider ?? "");
+  const isInstant = totalOf(draft) === 0 || deps.instantProviders.has(payment?.provider ?? "");
   const isCaptured = payment?.captureMode !== "manual";
   const basket = { ...draft.basket, customerId };
   const order = orderOf(
@@ -321,8 +360,9 @@ function prepare(deps: CheckoutDeps, placing: Placing, customerId: string, now: 
     origin: item.ctx,
     claim: item.claim,
     order,
-    payment: draft.prices.totalMinor === 0 ? undefined : paymentOf(item.command, order),
+    payment: totalOf(draft) === 0 ? undefined : paymentOf(item.command, order),
     isInstant,
+    holdsStock: draft.basket.lines.length > 0,
     sagaId: isInstant ? null : sagaIdOf(order.id),
     cartId: cart?.id ?? null,
   };
@@ -400,7 +440,7 @@ async function settleInstantly(
     );
   }
   const sold: Asked<ReservationId>[] = instant
-    .filter(({ order }) => order.status === "paid")
+    .filter(({ order, holdsStock }) => holdsStock && order.status === "paid")
     .map(({ origin, order }) => ({ origin, item: reservationIdOf(order.id) }));
   if (sold.length > 0) await deps.commitReservations(tx, sold);
 }
