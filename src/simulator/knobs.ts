@@ -17,6 +17,8 @@ export interface Knobs {
   /** `refuse` answers 503 to everything, `hang` answers nothing. */
   readonly outage: "none" | "refuse" | "hang";
   readonly webhooksEnabled: boolean;
+  /** How long after the fact a notice is sent: banks are in no hurry, milliseconds. */
+  readonly webhookDelayMs: number;
   /** Notices sent twice. */
   readonly webhookDuplicateRate: number;
   /** Notices whose first delivery is lost. */
@@ -36,6 +38,7 @@ export const calmKnobs: Knobs = {
   hangMs: 30_000,
   outage: "none",
   webhooksEnabled: true,
+  webhookDelayMs: 250,
   webhookDuplicateRate: 0,
   webhookLossRate: 0,
   webhookShuffleMs: 0,

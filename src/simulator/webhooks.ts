@@ -121,7 +121,11 @@ export function createDelivery(config: DeliveryConfig): Delivery {
         const isTwice = isNoisy || config.random() < knobs.webhookDuplicateRate;
         for (let copy = 0; copy < (isTwice ? 2 : 1); copy++) {
           const isLost = config.random() < knobs.webhookLossRate;
-          later(config.random() * knobs.webhookShuffleMs, { notice, attempt: 1, isLost });
+          later(knobs.webhookDelayMs + config.random() * knobs.webhookShuffleMs, {
+            notice,
+            attempt: 1,
+            isLost,
+          });
         }
       }
     },

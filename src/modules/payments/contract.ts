@@ -3,7 +3,9 @@ import type { Id } from "../../kernel/ids.ts";
 import type { Page } from "../../kernel/page.ts";
 import type { Result } from "../../kernel/result.ts";
 import type { TenantTx } from "../../platform/db/db.ts";
+import type { EventOrigin } from "../../platform/events/events.ts";
 import type { FailureStatuses } from "../../platform/http/route.ts";
+import type { IdempotencyFailure } from "../../platform/idempotency/contract.ts";
 
 /** Names one intent to take money; made by the caller, idempotency key at the provider. */
 export type PaymentId = Id<"payment">;
@@ -118,6 +120,8 @@ export interface ProviderPayment {
   readonly nextActionUrl?: string;
   readonly instrument?: Instrument;
   readonly operations: readonly ProviderOperation[];
+  /** True of a provider that remembers nothing: its operations count, its totals do not. */
+  readonly keepsNoTotals?: boolean;
 }
 
 /** One call that was made to learn something, for timelines. */
@@ -134,9 +138,6 @@ export interface PaymentObservation {
   /** Correlates the events of this observation; default: the context of the call. */
   readonly origin?: EventOrigin;
 }
-
-/** Who caused an event. */
-export type EventOrigin = Pick<Context, "requestId" | "actor" | "traceparent">;
 
 /** What one observation did. */
 export type PaymentAdvance =
@@ -165,20 +166,24 @@ export interface PaymentOperation {
 /**
  * Which account a refund is paid from. `return`: `refunds_payable`, where the return's own posting put
  * it; `cancellation`: `receivable`, because reversing the order left the buyer in credit;
- * `goodwill`: `sales_returns`, through `refunds_payable`, posted here.
+ * `goodwill`: `sales_returns`, because nothing was posted before.
  */
 export type RefundBasis = "return" | "cancellation" | "goodwill";
 
 /** One balanced journal for the ledger: entries sum to zero. */
 export interface PaymentJournal {
-  /** Unique; the journal is posted in the transaction that changes the payment. */
-  readonly id: string;
-  readonly kind: "payment_captured" | "payment_refunded";
-  readonly paymentId: PaymentId;
-  readonly orderId: Id<"order">;
-  readonly currency: string;
+  readonly id: Id<"journal">;
+  readonly kind: "payment.captured" | "payment.refunded";
+  readonly description: string;
+  /** `order:<uuid>`. */
+  readonly reference: string;
+  readonly occurredAt: Date;
   /** Debits are positive, credits negative, minor units. Accounts: `provider:<name>`, `receivable` … */
-  readonly entries: readonly { readonly account: string; readonly amountMinor: number }[];
+  readonly entries: readonly {
+    readonly account: string;
+    readonly amountMinor: number;
+    readonly currency: string;
+  }[];
 }
 
 /** Something a person has to look at. */
@@ -281,6 +286,7 @@ export type RefreshFailure =
 export type WebhookFailure =
   | { readonly code: "payments.unknown_provider"; readonly provider: string }
   | { readonly code: "payments.bad_signature" }
+  | { readonly code: "payments.webhook_too_large" }
   | { readonly code: "payments.bad_webhook"; readonly reason: string };
 export type DeadLetterFailure =
   | { readonly code: "payments.dead_letter_not_found"; readonly id: PaymentDeadLetterId }
@@ -302,6 +308,7 @@ export const paymentFailureStatuses: FailureStatuses<PaymentFailure> = {
   "payments.unknown_provider": 404,
   "payments.bad_signature": 403,
   "payments.bad_webhook": 400,
+  "payments.webhook_too_large": 413,
   "payments.dead_letter_not_found": 404,
   "payments.still_unresolved": 409,
 };
@@ -421,17 +428,17 @@ export interface Payments {
   capturePayment(
     ctx: Context,
     input: CapturePayment,
-  ): Promise<Result<OperationOutcome, OperationFailure>>;
+  ): Promise<Result<OperationOutcome, OperationFailure | IdempotencyFailure>>;
   /** Gives up the uncaptured rest of an authorisation. */
   voidPayment(
     ctx: Context,
     input: VoidPayment,
-  ): Promise<Result<OperationOutcome, OperationFailure>>;
+  ): Promise<Result<OperationOutcome, OperationFailure | IdempotencyFailure>>;
   /** Gives captured money back, in part or in full. Repeating it with the same operation id is the same refund. */
   refundPayment(
     ctx: Context,
     input: RefundPayment,
-  ): Promise<Result<OperationOutcome, OperationFailure>>;
+  ): Promise<Result<OperationOutcome, OperationFailure | IdempotencyFailure>>;
   /** Asks the provider how a payment stands and advances it: for the page the buyer returns to. */
   refreshPayment(ctx: Context, paymentId: PaymentId): Promise<Result<Payment, RefreshFailure>>;
   /** Accepts a signed notice of a provider, once. */
@@ -446,10 +453,22 @@ export interface Payments {
    * @param limit payments looked at, at most
    */
   resolveUnknownPayments(ctx: Context, limit: number): Promise<SweepReport>;
+  /**
+   * Settles one payment: asks about it if it waits, and goes on with its pending operations.
+   *
+   * @throws PaymentProviderError while something is still unknown: call again later
+   */
+  settlePayment(ctx: Context, paymentId: PaymentId): Promise<void>;
+  /**
+   * Settles one payment: asks about it if it waits, and goes on with its pending operations.
+   *
+   * @throws PaymentProviderError while something is still unknown: call again later
+   */
+  settlePayment(ctx: Context, paymentId: PaymentId): Promise<void>;
   getPayment(ctx: Context, id: PaymentId): Promise<Result<PaymentDetail, PaymentNotFound>>;
   /** Newest first. */
   listPayments(ctx: Context, filter: ListPayments): Promise<Page<Payment>>;
-  /** Open ones first, newest first; 0 to limit (1 to 100) letters. */
+  /** Open ones, newest first; limit 1 to 100. */
   listDeadLetters(
     ctx: Context,
     filter: { readonly limit: number; readonly before?: PaymentDeadLetterId },
@@ -464,5 +483,5 @@ export interface Payments {
     ctx: Context,
     id: PaymentDeadLetterId,
     resolution: string,
-  ): Promise<Result<PaymentDeadLetter, DeadLetterFailure>>;
+  ): Promise<Result<PaymentDeadLetter, DeadLetterFailure | IdempotencyFailure>>;
 }
