@@ -1,6 +1,6 @@
 import { present } from "../../kernel/assert.ts";
 import type { TenantId } from "../../kernel/ids.ts";
-import type { DatabaseUrls, Db, Placement, Tx } from "../db/db.ts";
+import type { DatabaseUrls, Placement, Tx } from "../db/db.ts";
 import type { MigrationTarget } from "../db/migrate.ts";
 import { roleUrls } from "../db/roles.ts";
 import { type Statement, sql } from "../db/sql.ts";
