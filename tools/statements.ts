@@ -24,7 +24,8 @@ export function findStatements(files: readonly SourceFile[]): NamedStatement[] {
       const name = namePattern.exec(template.before)?.[1];
       if (name === undefined) return [];
       const unresolved: string[] = [];
-      const texts = expand(template, { file, files, unresolved, trail: [] })
+      const scope = enclosing(template, file);
+      const texts = expand(template, { file, files, unresolved, scope, trail: [] })
         .slice(0, textsMax)
         .map(number);
       return [{ name, file: file.path, line: template.line, texts, unresolved }];
@@ -41,6 +42,8 @@ function flatten(templates: readonly Template[]): Template[] {
 
 interface Reading {
   readonly file: SourceFile;
+  /** The outermost function around the statement: local names are looked up in it first. */
+  readonly scope: Range;
   readonly files: readonly SourceFile[];
   readonly unresolved: string[];
   /** Names being resolved, against definitions that refer to themselves. */
@@ -98,7 +101,7 @@ function resolveName(name: string, reading: Reading): readonly string[] | undefi
   if (reading.trail.includes(name)) return undefined;
   const inner = { ...reading, trail: [...reading.trail, name] };
   for (const file of [reading.file, ...exporters(name, reading)]) {
-    for (const range of definitions(name, file)) {
+    for (const range of definitions(name, file, reading.scope)) {
       const found = fragmentsIn(file, range);
       const separator = /\bjoinFragments\([^;]*"( and |, )"/.exec(
         file.text.slice(range.start, range.end),
@@ -115,7 +118,7 @@ function resolveName(name: string, reading: Reading): readonly string[] | undefi
     }
     if (new RegExp(`\\b${name}\\??:\\s*(readonly )?Fragment\\b`).test(file.code)) {
       reading.unresolved.push(name);
-      return [""];
+      return ["true"];
     }
   }
   return undefined;
@@ -133,8 +136,25 @@ interface Range {
   readonly end: number;
 }
 
-/** Where `name` is defined in a file: a constant up to its semicolon, a function up to its end. */
-function definitions(name: string, file: SourceFile): Range[] {
+/** The declaration at the left margin that a template stands in. */
+function enclosing({ start, end }: Template, { code }: SourceFile): Range {
+  return {
+    start: code.lastIndexOf("\n}", start) + 1,
+    end: code.indexOf("\n}", end) + 1 || code.length,
+  };
+}
+
+/**
+ * Where `name` is defined in a file: a constant up to its semicolon, a function up to its end.
+ * What is defined in the scope hides what is defined elsewhere.
+ */
+function definitions(name: string, file: SourceFile, scope: Range): Range[] {
+  const all = allDefinitions(name, file);
+  const local = all.filter(({ start }) => start >= scope.start && start < scope.end);
+  return local.length > 0 ? local : all;
+}
+
+function allDefinitions(name: string, file: SourceFile): Range[] {
   const pattern = new RegExp(`\\b(const|let|function)\\s+${name}\\b`, "g");
   return [...file.code.matchAll(pattern)].map((match) => {
     const end = match[1] === "function" ? /\n\}/g : /;\s*\n/g;
@@ -160,12 +180,14 @@ function namesChosen(file: SourceFile, { start, end }: Range): string[] {
 
 /** A list of conditions: each is used, so the text with all of them is representative. */
 function joinList(name: string, separator: string, reading: Reading): readonly string[] {
-  const { file } = reading;
-  const listed = definitions(name, file).flatMap((range) => fragmentsIn(file, range));
+  const { file, scope } = reading;
+  const listed = definitions(name, file, scope).flatMap((range) => fragmentsIn(file, range));
   const pushed = file.templates.filter(
     (template) =>
+      template.start >= scope.start &&
+      template.end <= scope.end &&
       fragmentPattern.test(template.before) &&
-      new RegExp(`\\b${name}\\.push\\([sS]*$`).test(lastStatement(template.before)),
+      lastStatement(template.before).includes(`${name}.push(`),
   );
   const parts = [...new Set([...listed, ...pushed])];
   if (parts.length === 0) {
