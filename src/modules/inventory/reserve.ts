@@ -1,6 +1,7 @@
+import { present } from "../../kernel/assert.ts";
 import { fail, ok, type Result } from "../../kernel/result.ts";
 import type { TenantTx } from "../../platform/db/db.ts";
-import { appendEvents, type EventOrigin, type NewEvent } from "../../platform/events/events.ts";
+import { type EventOrigin, type NewEvent, writeEvents } from "../../platform/events/events.ts";
 import type { VariantId } from "../catalog/contract.ts";
 import { checkRequest, isSameRequest, openBook, type StockCell, totalsOf } from "./allocate.ts";
 import type {
@@ -37,6 +38,12 @@ export interface ReserveDecision {
   readonly made: readonly NewReservation[];
 }
 
+/** A request together with its own origin. */
+export interface AttributedRequest {
+  readonly origin: EventOrigin;
+  readonly request: ReservationRequest;
+}
+
 /**
  * Reserves stock for many requests inside the caller's transaction: each all or nothing, in arrival
  * order. One round trip to lock and read; the writes travel with what follows.
@@ -44,12 +51,32 @@ export interface ReserveDecision {
  * A request whose id exists with the same units is answered with the reservation that exists.
  * @returns one result per request, in order; a refusal touches nothing
  */
-export async function reserveStock(
+export function reserveStock(
   tx: TenantTx,
   origin: EventOrigin,
   requests: readonly ReservationRequest[],
 ): Promise<Reserved[]> {
-  if (requests.length === 0) return [];
+  return reserveEach(
+    tx,
+    requests.map((request) => ({ origin, request })),
+  );
+}
+
+/** Like {@link reserveStock} for a batch whose requests come from different callers. */
+export async function reserveEach(
+  tx: TenantTx,
+  items: readonly AttributedRequest[],
+): Promise<Reserved[]> {
+  return [...(await reserveLocked(tx, items)).results];
+}
+
+/** Reserves, and says what was locked, for whoever wants to guess the next batch's stock. */
+export async function reserveLocked(
+  tx: TenantTx,
+  items: readonly AttributedRequest[],
+): Promise<ReserveDecision & { readonly cells: readonly StockCell[] }> {
+  if (items.length === 0) return { results: [], made: [], cells: [] };
+  const requests = items.map((item) => item.request);
   const stock = lockStock(tx, variantsOf(requests));
   // Behind the locks on purpose: whoever made the same reservation before has committed by then.
   const known = readReservations(
@@ -60,8 +87,15 @@ export async function reserveStock(
   const decision = decideReservations(requests, { cells, existing, at: at ?? new Date(0) });
   addReserved(tx, totalsOf(decision.made.flatMap((reservation) => reservation.allocations)));
   insertReservations(tx, decision.made);
-  appendEvents(tx, origin, decision.made.map(stockReserved));
-  return [...decision.results];
+  const originOf = new Map(items.map(({ origin, request }) => [request.id, origin]));
+  writeEvents(
+    tx,
+    decision.made.map((reservation) => ({
+      origin: present(originOf.get(reservation.id), "the origin of a request"),
+      event: stockReserved(reservation),
+    })),
+  );
+  return { ...decision, cells };
 }
 
 /** Variants of some requests, each once. */
@@ -81,7 +115,7 @@ export function decideReservations(
     const lines = checkRequest(request);
     if (!lines.ok) return lines;
     const before = known.get(request.id);
-    if (before) return repeat(lines.value, before);
+    if (before) return repeatReservation(lines.value, before);
     const taken = book.take(lines.value);
     if (!taken.ok) return taken;
     const { id, reference, ttlMs } = request;
@@ -100,7 +134,10 @@ export function decideReservations(
 }
 
 /** Answers a request whose id exists: with the same units it is a retry. */
-function repeat(lines: readonly ReservationLine[], before: Reservation): Reserved {
+export function repeatReservation(
+  lines: readonly ReservationLine[],
+  before: Reservation,
+): Reserved {
   const { id, state } = before;
   if (!isSameRequest(lines, before.allocations)) {
     return fail({ code: "inventory.reservation_differs", id });

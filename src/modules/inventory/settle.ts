@@ -12,13 +12,13 @@ import type {
   Settlement,
 } from "./contract.ts";
 import {
-  insertMovements,
   lockCells,
   lockOverdue,
   lockReservations,
   subtractReserved,
   updateReservationState,
 } from "./store.ts";
+import { insertMovements } from "./store-cells.ts";
 
 /** What settling one reservation came to. */
 export type Settled = Result<Settlement, SettleFailure>;

@@ -5,9 +5,9 @@ import type { StockCell } from "./allocate.ts";
 import type {
   Allocation,
   LocationId,
-  MovementReason,
   Reservation,
   ReservationId,
+  ReservationLine,
   ReservationState,
 } from "./contract.ts";
 
@@ -234,30 +234,59 @@ export function updateReservationState(
       and id between ${low}::uuid and ${high}::uuid and state = 'active'`);
 }
 
-/** A movement to record. */
-export interface NewMovement {
-  readonly id: string;
-  readonly line: number;
-  readonly variantId: VariantId;
+/** Where units were taken, and the transaction's time. */
+export interface Taken {
   readonly locationId: LocationId;
-  readonly quantity: number;
-  readonly reason: MovementReason;
-  readonly reference?: string | undefined;
+  readonly at: Date;
 }
 
-/** Records movements. */
-export function insertMovements(tx: TenantTx, movements: readonly NewMovement[]): void {
-  if (movements.length === 0) return;
-  tx.write(sql("inventory.insert_movements")`
-    insert into stock_movements
-      (tenant_id, id, line, variant_id, location_id, quantity, reason, reference)
-    select ${tx.tenantId}, m.*
-    from unnest(${uuidArray(movements.map((row) => row.id))}::uuid[],
-      ${intArray(movements.map((row) => row.line))}::smallint[],
-      ${uuidArray(movements.map((row) => row.variantId))}::uuid[],
-      ${uuidArray(movements.map((row) => row.locationId))}::uuid[],
-      ${intArray(movements.map((row) => row.quantity))}::integer[],
-      ${movements.map((row) => row.reason)}::text[],
-      ${movements.map((row) => row.reference ?? null)}::text[])
-      m(id, line, variant_id, location_id, quantity, reason, reference)`);
+/**
+ * Promises units at the first location that has them all, in one conditional update: whoever waited
+ * for the row judges its newest version. Does nothing when the reservation exists.
+ *
+ * @returns undefined when no single location had enough
+ */
+export function takeIfFree(
+  tx: TenantTx,
+  id: ReservationId,
+  line: ReservationLine,
+): Promise<Taken | undefined> {
+  const { variantId, quantity, locationId } = line;
+  return tx.maybe<Taken>(sql("inventory.take_if_free")`
+    update stock s set reserved = s.reserved + ${quantity}::integer, version = s.version + 1
+    where s.tenant_id = ${tx.tenantId} and s.variant_id = ${variantId}
+      and s.location_id = (
+        select c.location_id from stock c
+        join stock_locations l on l.tenant_id = c.tenant_id and l.id = c.location_id and l.active
+        where c.tenant_id = ${tx.tenantId} and c.variant_id = ${variantId}
+          and c.location_id = coalesce(${locationId ?? null}::uuid, c.location_id)
+          and c.on_hand::bigint + c.backorder_limit - c.reserved >= ${quantity}::integer
+        order by (c.on_hand - c.reserved >= ${quantity}::integer) desc, l.priority, c.location_id
+        limit 1)
+      and s.on_hand::bigint + s.backorder_limit - s.reserved >= ${quantity}::integer
+      and not exists (select 1 from reservations r
+        where r.tenant_id = ${tx.tenantId} and r.id = ${id} and r.line = 0)
+    returning s.location_id as "locationId", now() as at`);
+}
+
+/** Promises units if nobody changed the cell since its version was read. @returns rows changed */
+export function takeIfUnchanged(
+  tx: TenantTx,
+  { variantId, locationId, quantity }: Allocation,
+  version: number,
+): Promise<number> {
+  return tx.run(sql("inventory.take_if_unchanged")`
+    update stock set reserved = reserved + ${quantity}::integer, version = version + 1
+    where tenant_id = ${tx.tenantId} and variant_id = ${variantId} and location_id = ${locationId}
+      and version = ${version}`);
+}
+
+/** Promises units of one cell without looking; the table's checks refuse what is not there. */
+export async function take(
+  tx: TenantTx,
+  { variantId, locationId, quantity }: Allocation,
+): Promise<Date> {
+  const { at } = await tx.one<{ at: Date }>(sql("inventory.take")`
+    select inventory_take(${tx.tenantId}, ${variantId}, ${locationId}, ${quantity}) as at`);
+  return at;
 }
