@@ -1,7 +1,8 @@
 import { assert } from "../../kernel/assert.ts";
 import { intArray, sql, uuidArray } from "../db/sql.ts";
 import type { Tx } from "../db/transaction.ts";
-import { type EnqueuedJob, type JobId, type JobRow, jobLimits } from "./job.ts";
+import { poke } from "../wakeup/poke.ts";
+import { type EnqueuedJob, type JobId, type JobRow, jobLimits, jobsTopic } from "./job.ts";
 
 /**
  * Writes jobs without waiting: at most one statement per destination, whatever their number.
@@ -10,6 +11,7 @@ import { type EnqueuedJob, type JobId, type JobRow, jobLimits } from "./job.ts";
  */
 export function writeJobs(tx: Tx, rows: readonly JobRow[]): void {
   const { ready, scheduled, unique } = sortOut(rows);
+  tx.afterCommit(announce);
   if (ready.length > 0) tx.write(insertReady(ready));
   if (scheduled.length > 0) tx.write(insertScheduled(scheduled));
   if (unique.length > 0) tx.write(insertUnique(firstOfEachKey(unique)));
@@ -18,6 +20,7 @@ export function writeJobs(tx: Tx, rows: readonly JobRow[]): void {
 /** Like {@link writeJobs}, and says what became of each job, in order. */
 export async function insertJobs(tx: Tx, rows: readonly JobRow[]): Promise<EnqueuedJob[]> {
   const { ready, scheduled, unique } = sortOut(rows);
+  tx.afterCommit(announce);
   if (ready.length > 0) tx.write(insertReady(ready));
   if (scheduled.length > 0) tx.write(insertScheduled(scheduled));
   const holders = unique.length > 0 ? await claimKeys(tx, unique) : new Map<string, JobId>();
@@ -28,6 +31,10 @@ export async function insertJobs(tx: Tx, rows: readonly JobRow[]): Promise<Enque
     named.add(id);
     return { id, isNew };
   });
+}
+
+function announce(): void {
+  poke(jobsTopic);
 }
 
 /** @returns the id of the job that holds each key, old or new */

@@ -47,6 +47,11 @@ export const jobLimits = {
   batchMax: 10_000,
 } as const;
 
+/** Wake-up topic of jobs that were enqueued. */
+export const jobsTopic = "jobs";
+/** Wake-up topic of running jobs that somebody cancelled. */
+export const cancellationsTopic = "job_cancellations";
+
 /** Queue of jobs that name none. */
 export const defaultQueue = "default";
 

@@ -1,5 +1,5 @@
--- Jobs: one table per state, a job is a row that moves between them. Rows of the hot tables are
--- inserted and deleted, never updated. Why: docs/decisions/0005-jobs-tables.md
+-- Jobs: one table per state, a job moves between them. Rows of the hot tables are inserted and
+-- deleted, never updated. Why: docs/decisions/0005-jobs-tables.md
 
 -- Waiting and due. A lane is (tenant, queue, priority); seq is the order of arrival in it.
 create table jobs_ready (
@@ -41,25 +41,46 @@ create table jobs_scheduled (
 create index jobs_scheduled_due on jobs_scheduled (run_at);
 select platform.protect_platform_table('jobs_scheduled');
 
--- Claimed by a worker, which holds the lease of all its jobs in one row of job_workers.
+-- A claimed job inside its batch. `attempt` counts the run under way.
+create type claimed_job as (
+  id uuid,
+  enqueued_at timestamptz,
+  priority smallint,
+  attempt smallint,
+  attempts_max smallint,
+  kind text,
+  payload json,
+  origin json,
+  unique_key text
+);
+
+-- Jobs one worker claimed together: one row per batch, not per job. The lease is the worker's, one
+-- row of job_workers for all its batches. The row goes when every job of it is settled.
 create table jobs_running (
   tenant_id uuid not null,
   id uuid not null,
   worker_id uuid not null,
-  enqueued_at timestamptz not null,
   claimed_at timestamptz not null default now(),
-  priority smallint not null,
-  attempt smallint not null,
-  attempts_max smallint not null,
   queue text collate "C" not null,
-  kind text not null,
-  payload json not null,
-  origin json not null,
-  unique_key text,
+  jobs claimed_job[] not null,
   primary key (tenant_id, id)
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
+        autovacuum_vacuum_cost_delay = 0);
+-- Compressing a batch costs more than writing it.
+alter table jobs_running alter column jobs set storage external;
+create index jobs_running_worker on jobs_running (worker_id);
+select platform.protect_platform_table('jobs_running');
+
+-- Jobs that left a batch which is still running. With a share lock on the batch's row the key is the
+-- fence: a run settles its job by inserting here, and so does whoever takes it away; one of them can.
+create table jobs_settled (
+  tenant_id uuid not null,
+  batch_id uuid not null,
+  job_id uuid not null,
+  primary key (tenant_id, batch_id, job_id)
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000,
         autovacuum_vacuum_cost_delay = 0);
-select platform.protect_platform_table('jobs_running');
+select platform.protect_platform_table('jobs_settled');
 
 -- Dead letters: refused, or out of attempts. Kept until replayed or discarded.
 create table jobs_dead (
@@ -87,7 +108,6 @@ create table jobs_done (
   tenant_id uuid not null,
   id uuid not null,
   enqueued_at timestamptz not null,
-  claimed_at timestamptz,
   finished_at timestamptz not null default now(),
   forget_at timestamptz not null,
   attempt smallint not null,
