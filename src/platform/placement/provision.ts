@@ -1,5 +1,6 @@
 import pg from "pg";
 import { type MigrationLine, migrate } from "../db/migrate.ts";
+import { assertConfinedRole } from "../db/roles.ts";
 import { homeDatabase, type NewPlacement, type Placements } from "./placements.ts";
 
 /** What making a place takes. */
@@ -66,6 +67,29 @@ async function createDatabase(placements: Placements, database: string): Promise
     // template0: nothing that somebody left in template1 comes along.
     await client.query(`create database ${client.escapeIdentifier(name)} template template0`);
   });
+}
+
+/**
+ * Refuses to start with an application or platform role that row-level security does not bind, in
+ * any database.
+ *
+ * @throws Error that names the database and says what to do
+ */
+export async function refuseUnconfinedRoles(
+  placements: Pick<Placements, "databases" | "urlsOf">,
+): Promise<void> {
+  for (const database of await placements.databases()) {
+    const { app, platform } = placements.urlsOf(database);
+    for (const [role, url] of Object.entries({ app, platform })) {
+      try {
+        await asOwner(url, assertConfinedRole);
+      } catch (cause) {
+        throw new Error(`${role} role of database ${database}: ${(cause as Error).message}`, {
+          cause,
+        });
+      }
+    }
+  }
 }
 
 /** Runs work as the owner of a database, over a connection of its own. */
