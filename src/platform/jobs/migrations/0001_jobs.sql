@@ -108,6 +108,7 @@ create table jobs_done (
   tenant_id uuid not null,
   id uuid not null,
   enqueued_at timestamptz not null,
+  claimed_at timestamptz not null,
   finished_at timestamptz not null default now(),
   forget_at timestamptz not null,
   attempt smallint not null,
