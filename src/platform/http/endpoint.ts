@@ -6,7 +6,7 @@ import { limited } from "./body.ts";
 import type { Doorman } from "./doorman.ts";
 import type { HttpLimits } from "./limits.ts";
 import type { HttpLog } from "./log.ts";
-import { type ProblemPart, problemError, problemOf } from "./problem.ts";
+import { type ProblemPart, platformProblems, problemError, problemOf } from "./problem.ts";
 import { contextOf } from "./request-call.ts";
 import { noneMatch, readIfMatch } from "./request-headers.ts";
 import { sendProblem } from "./respond.ts";
@@ -91,10 +91,14 @@ function createAnswer(route: Route, config: EndpointConfig) {
     if (reply.sent) return reply;
     if (result.ok) return sendReply(request, reply, result.value);
     const { failure } = result;
-    const status = config.failureStatuses[failure.code];
+    const status = config.failureStatuses[failure.code] ?? platformStatus(failure.code);
     if (status !== undefined) return sendProblem(request, reply, problemOf(failure, status));
     throw new Error(`${operation} refused with ${failure.code}, which has no HTTP status`);
   };
+}
+
+function platformStatus(code: string): number | undefined {
+  return (platformProblems as Readonly<Record<string, readonly [number, string]>>)[code]?.[0];
 }
 
 type Parts = Pick<RouteRequest<RouteSchemas>, "params" | "query" | "body" | "rawBody">;

@@ -1,5 +1,6 @@
 import { type TSchema, Type } from "typebox";
 import type { Context } from "../../kernel/context.ts";
+import type { Id } from "../../kernel/ids.ts";
 import type { Page } from "../../kernel/page.ts";
 import { ok, type Result } from "../../kernel/result.ts";
 import {
@@ -12,6 +13,12 @@ import {
 
 /** Shapes that every module's requests and answers are made of. */
 export const Uuid = Type.String({ format: "uuid" });
+
+/** An id of one kind of entity, which the compiler keeps apart from the others. */
+export function IdOf<Entity extends string>() {
+  return Type.Unsafe<Id<Entity>>({ type: "string", format: "uuid" });
+}
+
 /** ISO 4217 code. */
 export const Currency = Type.String({ pattern: "^[A-Z]{3}$" });
 /** A moment, RFC 3339. */
