@@ -33,11 +33,14 @@ export function checkRequest(
   if (ttlMs !== undefined && !(Number.isSafeInteger(ttlMs) && ttlMs > 0 && ttlMs <= ttlMsMax)) {
     return refuse(`a reservation lives for 1 to ${ttlMsMax} ms`);
   }
+  for (const { quantity } of lines) {
+    if (!Number.isSafeInteger(quantity) || quantity < 1 || quantity > quantityMax) {
+      return refuse(`a quantity is a whole number from 1 to ${quantityMax}`);
+    }
+  }
+  if (lines.length === 1) return ok(lines);
   const merged = new Map<string, ReservationLine>();
   for (const line of lines) {
-    if (!Number.isSafeInteger(line.quantity) || line.quantity < 1) {
-      return refuse("a quantity is a whole number from 1");
-    }
     const key = `${line.variantId} ${line.locationId ?? ""}`;
     const quantity = (merged.get(key)?.quantity ?? 0) + line.quantity;
     if (quantity > quantityMax) return refuse(`a quantity is ${quantityMax} at most`);

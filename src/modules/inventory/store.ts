@@ -281,12 +281,15 @@ export function takeIfUnchanged(
       and version = ${version}`);
 }
 
-/** Promises units of one cell without looking; the table's checks refuse what is not there. */
-export async function take(
-  tx: TenantTx,
-  { variantId, locationId, quantity }: Allocation,
-): Promise<Date> {
+/**
+ * Promises units of cells without looking; the table's checks refuse what is not there.
+ *
+ * @param totals in order of (variant, location)
+ */
+export async function take(tx: TenantTx, totals: readonly Allocation[]): Promise<Date> {
+  const cells = cellColumns(totals);
   const { at } = await tx.one<{ at: Date }>(sql("inventory.take")`
-    select inventory_take(${tx.tenantId}, ${variantId}, ${locationId}, ${quantity}) as at`);
+    select inventory_take(${tx.tenantId}, ${cells.variants}::uuid[], ${cells.locations}::uuid[],
+      ${cells.units}::integer[]) as at`);
   return at;
 }

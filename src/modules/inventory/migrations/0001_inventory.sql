@@ -86,15 +86,31 @@ end $$;
 create trigger no_change before update or delete on stock_movements
   for each row execute function inventory_refuse_change();
 
--- Promises units of one SKU at one place, or fails the transaction. Sent last of its transaction:
--- the hot row is locked only while the commit is written.
-create function inventory_take(tenant uuid, variant uuid, place uuid, units integer)
+-- Promises units of cells, given in order of (variant, location), or fails the transaction. Sent last
+-- of its transaction: hot rows are locked only while the commit is written.
+create function inventory_take(tenant uuid, variants uuid[], places uuid[], units integer[])
   returns timestamptz language plpgsql as $$
+declare
+  touched integer;
 begin
-  update stock set reserved = reserved + units, version = version + 1
-    where tenant_id = tenant and variant_id = variant and location_id = place;
-  if not found then
-    raise exception 'no stock of % at %', variant, place
+  if cardinality(variants) > 1 then
+    perform 1 from stock s
+      join unnest(variants, places) d(variant_id, location_id)
+        on s.variant_id = d.variant_id and s.location_id = d.location_id
+      where s.tenant_id = tenant
+      order by s.variant_id, s.location_id
+      for update of s;
+    update stock s set reserved = s.reserved + d.units, version = s.version + 1
+      from unnest(variants, places, inventory_take.units) d(variant_id, location_id, units)
+      where s.tenant_id = tenant
+        and s.variant_id = d.variant_id and s.location_id = d.location_id;
+  else
+    update stock set reserved = reserved + inventory_take.units[1], version = version + 1
+      where tenant_id = tenant and variant_id = variants[1] and location_id = places[1];
+  end if;
+  get diagnostics touched = row_count;
+  if touched <> cardinality(variants) then
+    raise exception 'one of % stock cells does not exist', cardinality(variants)
       using errcode = 'foreign_key_violation', constraint = 'stock_not_found';
   end if;
   return now();
