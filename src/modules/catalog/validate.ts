@@ -1,3 +1,4 @@
+import { isId } from "../../kernel/ids.ts";
 import { findUnstorableText } from "../../kernel/text.ts";
 import {
   type PriceInput,
@@ -41,10 +42,20 @@ export function findProductProblem(patch: ProductPatch): Problem | undefined {
   );
 }
 
-/** Checks a handle of a product or collection. */
+/** Checks a handle of a product or collection: it must not be taken for an id. */
 export function findHandleProblem(handle: string | undefined): Problem | undefined {
-  if (handle === undefined || handlePattern.test(handle)) return undefined;
-  return { field: "handle", reason: "must be 1 to 200 characters without spaces and slashes" };
+  if (handle === undefined) return undefined;
+  if (handlePattern.test(handle) && !isId(handle.toLowerCase())) return undefined;
+  return {
+    field: "handle",
+    reason: "must be 1 to 200 characters without spaces and slashes, and not a UUID",
+  };
+}
+
+/** Checks an id that the caller made. */
+export function findIdProblem(id: string | undefined, field = "id"): Problem | undefined {
+  if (id === undefined || isId(id)) return undefined;
+  return { field, reason: "must be a UUID in lower case" };
 }
 
 /** Checks a price of a currency. */
@@ -83,9 +94,10 @@ function findStatusProblem({ status, taxCategory }: ProductPatch): Problem | und
 }
 
 function findVariantProblem(variant: VariantInput, at: string): Problem | undefined {
-  const { sku, title, optionValues = {}, weightGrams, prices = [] } = variant;
+  const { id, sku, title, optionValues = {}, weightGrams, prices = [] } = variant;
   const keys = prices.map((price) => `${price.currency} ${price.minQuantity ?? 1}`);
   return (
+    findIdProblem(id, `${at}.id`) ??
     findSkuProblem(sku, at) ??
     outside(`${at}.title`, title, [0, 500]) ??
     tooMany(`${at}.optionValues`, Object.keys(optionValues), 10) ??
