@@ -1,6 +1,7 @@
 import { newId } from "../../kernel/ids.ts";
 import { fail, ok } from "../../kernel/result.ts";
 import { type Route, route } from "../../platform/http/route.ts";
+import { pageSizeDefault } from "../../platform/http/shapes.ts";
 import { batchBody, orderBody, pageBody, returnBody, timelineBody } from "./bodies.ts";
 import type { FulfilmentId, OrderChange, OrderId, ReturnId } from "./contract.ts";
 import { exportContentTypes } from "./export.ts";
@@ -11,6 +12,7 @@ import {
   BatchQuery,
   BatchRequest,
   BatchStateBody,
+  CancelRequest,
   ExportQuery,
   FulfilmentRequest,
   HistoryQuery,
@@ -19,7 +21,6 @@ import {
   OrderPageBody,
   OrderPath,
   PatchBody,
-  ReasonBody,
   ReturnBody,
   ReturnRequest,
   TimelineBody,
@@ -43,7 +44,7 @@ export function orderRoutes(orders: Orders): readonly Route[] {
     batchStateRoute(orders),
     getRoute(orders),
     patchRoute(orders),
-    stepRoute(orders, "cancel", "cancelled"),
+    cancelRoute(orders),
     stepRoute(orders, "confirm", "confirmed"),
     stepRoute(orders, "complete", "completed"),
     fulfilmentRoute(orders),
@@ -87,7 +88,7 @@ function listRoute(orders: Orders): Route {
     schemas: { query: ListQuery, response: OrderPageBody },
     failures: ["request.bad_cursor"],
     async handle({ ctx, query }) {
-      const { limit, cursor, page, withTotal, withLines } = query;
+      const { limit = pageSizeDefault, cursor, page, withTotal, withLines } = query;
       const filter = filterOf(query);
       const found = await orders.list(ctx, { filter, limit, cursor, page, withTotal, withLines });
       return found.ok ? ok({ body: pageBody(found.value) }) : found;
@@ -106,7 +107,7 @@ function exportRoute(orders: Orders): Route {
       "Every order placed before the request, as it is when its part of the stream is read.",
     schemas: { query: ExportQuery },
     async handle({ ctx, query }) {
-      const { format } = query;
+      const { format = "csv" } = query;
       const body = orders.export(ctx, filterOf(query), format);
       return ok({
         stream: { contentType: exportContentTypes[format], body },
@@ -201,10 +202,29 @@ function patchRoute(orders: Orders): Route {
   });
 }
 
+function cancelRoute(orders: Orders): Route {
+  return route({
+    ...write,
+    method: "POST",
+    path: "/v1/orders/{id}/cancel",
+    operationId: "cancelOrder",
+    summary: "Cancel an order that is not paid",
+    description: "Stock and promotions are given back. A paid order is refunded instead.",
+    schemas: { params: OrderPath, body: CancelRequest, response: OrderBody },
+    failures: stepFailures,
+    async handle({ ctx, params, body, ifMatch }) {
+      const orderId = params.id as OrderId;
+      const moved = await orders.step(ctx, { ...body, orderId, to: "cancelled", ifMatch });
+      if (!moved.ok) return moved;
+      return ok({ body: orderBody(moved.value), version: moved.value.order.version });
+    },
+  });
+}
+
 function stepRoute(
   orders: Orders,
-  verb: "cancel" | "confirm" | "complete",
-  to: "cancelled" | "confirmed" | "completed",
+  verb: "confirm" | "complete",
+  to: "confirmed" | "completed",
 ): Route {
   return route({
     ...write,
@@ -212,12 +232,11 @@ function stepRoute(
     path: `/v1/orders/{id}/${verb}`,
     operationId: `${verb}Order`,
     summary: `Make an order ${to}`,
-    schemas: { params: OrderPath, body: ReasonBody, response: OrderBody },
+    schemas: { params: OrderPath, response: OrderBody },
     failures: stepFailures,
-    async handle({ ctx, params, body, ifMatch }) {
-      const reason = body.reason === undefined ? {} : { reason: body.reason };
+    async handle({ ctx, params, ifMatch }) {
       const orderId = params.id as OrderId;
-      const moved = await orders.step(ctx, { orderId, to, ifMatch, ...reason });
+      const moved = await orders.step(ctx, { orderId, to, ifMatch });
       if (!moved.ok) return moved;
       return ok({ body: orderBody(moved.value), version: moved.value.order.version });
     },
@@ -307,7 +326,8 @@ function historyRoute(orders: Orders): Route {
     async handle({ ctx, query }) {
       if (ctx.actor.kind !== "customer") return fail({ code: "orders.not_a_customer" });
       const filter = { customerId: ctx.actor.id };
-      const found = await orders.list(ctx, { ...query, filter });
+      const { limit = pageSizeDefault } = query;
+      const found = await orders.list(ctx, { ...query, limit, filter });
       return found.ok ? ok({ body: pageBody(found.value) }) : found;
     },
   });

@@ -1,4 +1,5 @@
 import { type TSchema, Type } from "typebox";
+import { pageSizeDefault } from "../../platform/http/shapes.ts";
 import { orderBatchMax, orderLinesMax, orderStatuses } from "./contract.ts";
 import { type ExportFormat, exportFormats } from "./export.ts";
 
@@ -154,7 +155,7 @@ const filterFields = {
 };
 
 const pageFields = {
-  limit: Type.Integer({ minimum: 1, maximum: 100, default: 20 }),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: pageSizeDefault })),
   cursor: Type.Optional(Type.String({ maxLength: 2_000 })),
 };
 
@@ -185,7 +186,7 @@ export const ExportQuery = Type.Object(
     customerId: filterFields.customerId,
     placedFrom: filterFields.placedFrom,
     placedBefore: filterFields.placedBefore,
-    format: Type.Unsafe<ExportFormat>({ ...oneOf(exportFormats), default: "csv" }),
+    format: Type.Optional(Type.Unsafe<ExportFormat>({ ...oneOf(exportFormats), default: "csv" })),
   },
   strict,
 );
@@ -201,8 +202,8 @@ export const PatchBody = Type.Object(
   { ...strict, minProperties: 1 },
 );
 
-/** Why an order is cancelled, and so on. */
-export const ReasonBody = Type.Object({ reason: Type.Optional(Reason) }, strict);
+/** Why an order is cancelled. */
+export const CancelRequest = Type.Object({ reason: Type.Optional(Reason) }, strict);
 
 /** A parcel. */
 export const FulfilmentRequest = Type.Object(
