@@ -37,14 +37,5 @@ export interface OnlineRetailDeps {
   ) => Promise<Result<unknown>>;
   readonly placeOrder: (ctx: Context, command: PlaceOrder) => Promise<Result<unknown>>;
   readonly returnGoods: (ctx: Context, wanted: NewReturn) => Promise<Result<unknown>>;
-  /** Gives the money of a return of an order back through its payment. */
-  readonly refundOrder: (
-    ctx: Context,
-    refund: {
-      readonly orderId: string;
-      readonly operationId: string;
-      readonly amountMinor: number;
-    },
-  ) => Promise<Result<unknown>>;
   readonly postJournal: (ctx: Context, journal: Journal) => Promise<Result<unknown>>;
 }

@@ -330,10 +330,10 @@ async function takeBack(run: Run, planned: PlannedReturn): Promise<Result<unknow
   const ctx = contextOf(run, planned.at);
   const amountMinor = sum(planned.lines.map(({ refundMinor }) => refundMinor));
   const returned = await run.deps.returnGoods(ctx, returnOf(run, planned));
-  // A run that was killed may have recorded the return and not yet paid it out: both repeat safely.
   const recorded = returned.ok || knownCodes.has(returned.failure.code);
-  if (!recorded || amountMinor === 0) return returned;
-  const paid = await payBack(run, ctx, planned, amountMinor);
+  if (!recorded || amountMinor === 0 || planned.orderId !== null) return returned;
+  // A run that was killed may have recorded the return and not yet paid it out: both repeat safely.
+  const paid = await payInCash(run, ctx, planned, amountMinor);
   return paid.ok ? returned : paid;
 }
 
@@ -372,19 +372,15 @@ function returnOf(run: Run, planned: PlannedReturn): NewReturn {
 }
 
 /** An order's money goes back the way it came; without a receipt it is paid out in cash. */
-function payBack(
+function payInCash(
   run: Run,
   ctx: Context,
   planned: PlannedReturn,
   amountMinor: number,
 ): Promise<Result<unknown>> {
-  const operationId = deterministicId(planned.at, planned.invoice, planned.id, "refund");
-  if (planned.orderId !== null) {
-    return run.deps.refundOrder(ctx, { orderId: planned.orderId, operationId, amountMinor });
-  }
   const { currency } = run;
   return run.deps.postJournal(ctx, {
-    id: operationId as JournalId,
+    id: deterministicId(planned.at, planned.invoice, planned.id, "refund") as JournalId,
     kind: "refund.paid_out",
     description: `Invoice ${planned.invoice}`,
     reference: `return:${planned.id}`,
