@@ -2,7 +2,7 @@
 // "npm test -- --only=db,http" by tier, "--grep=TEXT" by test name, "--concurrency=N".
 // One PostgreSQL serves all files; BRANDOS_TEST_DATABASE_URL names another one than the embedded.
 import { spawn, spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
@@ -49,7 +49,7 @@ async function main() {
     process.stderr.write("no test file matches\n");
     return 1;
   }
-  const skipped = await describeOptional();
+  const skipped = await describeOptional(files);
   if (files.some((file) => tierOf(file) !== "pure")) await startServer();
   const cores = os.availableParallelism();
   const quick = files.filter((file) => tierOf(file) !== "e2e");
@@ -103,14 +103,15 @@ function run(files, concurrency) {
   });
 }
 
-/** Says which tests will skip themselves, and why. */
-async function describeOptional() {
+/** Says which of the tests will skip themselves, and why. */
+async function describeOptional(files) {
   const { optionalParts } = await import("../src/testing/optional.ts");
-  const lines = optionalParts().map(({ name, found, how }) =>
-    found ? `with ${name}: ${found}` : `without ${name}: its tests are skipped (${how})`,
-  );
-  for (const line of lines) process.stdout.write(`${line}\n`);
-  return lines.filter((line) => line.startsWith("without"));
+  const texts = files.map((file) => readFileSync(file, "utf8"));
+  return optionalParts().flatMap(({ name, found, how }) => {
+    const users = texts.filter((text) => text.includes(`skipWithout("${name}")`)).length;
+    if (users === 0 || found) return [];
+    return [`without ${name}: tests in ${users} files are skipped (${how})`];
+  });
 }
 
 async function startServer() {
