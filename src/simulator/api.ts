@@ -31,6 +31,8 @@ export interface ApiDeps {
   readonly knobs: () => Knobs;
   readonly setKnobs: (knobs: Knobs) => void;
   readonly webhooksWaiting: () => number;
+  /** Requests that are held back. */
+  readonly requestsWaiting: () => number;
   readonly now: () => Date;
   readonly random: () => number;
   readonly wait: (ms: number) => Promise<void>;
@@ -40,8 +42,6 @@ export interface ApiDeps {
 
 const paymentPath = /^\/v1\/accounts\/([^/]{1,64})\/payments(?:\/([^/]{1,64})(\/operations)?)?$/;
 const confirmPath = /^\/confirm\/([A-Za-z0-9_-]{1,64})$/;
-const lateMs = 4_000;
-const slowMs = 2_000;
 
 /** Makes the bank's answers. */
 export function createApi(deps: ApiDeps): (request: ApiRequest) => Promise<ApiAnswer> {
@@ -111,8 +111,14 @@ function control(deps: ApiDeps, { method, body }: ApiRequest): ApiAnswer {
       return { status: 422, json: { code: "bad_knob", knob: turned.refused } };
     deps.setKnobs(turned);
   }
-  const state = { knobs: deps.knobs(), webhooksWaiting: deps.webhooksWaiting() };
-  return { status: 200, json: state };
+  return {
+    status: 200,
+    json: {
+      knobs: deps.knobs(),
+      webhooksWaiting: deps.webhooksWaiting(),
+      requestsWaiting: deps.requestsWaiting(),
+    },
+  };
 }
 
 async function charge(
@@ -178,7 +184,7 @@ function isAmount(value: unknown): value is number {
 }
 
 async function delay(deps: ApiDeps, behaviour: Behaviour): Promise<void> {
-  const { latencyMs, latencyJitterMs } = deps.knobs();
+  const { latencyMs, latencyJitterMs, slowMs, lateMs } = deps.knobs();
   const own = behaviour === "slow" ? slowMs : behaviour === "charged_late" ? lateMs : 0;
   const total = own + latencyMs + deps.random() * latencyJitterMs;
   if (total > 0) await deps.wait(total);

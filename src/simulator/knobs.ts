@@ -4,6 +4,10 @@ export interface Knobs {
   readonly latencyMs: number;
   /** Up to this much more, at random, milliseconds. */
   readonly latencyJitterMs: number;
+  /** How long the slow card takes, milliseconds. */
+  readonly slowMs: number;
+  /** How long after the request the late card is charged, milliseconds. */
+  readonly lateMs: number;
   /** Charges refused as `card_declined` whatever the card says. */
   readonly declineRate: number;
   /** Requests that never reach the bank. */
@@ -31,6 +35,8 @@ export interface Knobs {
 export const calmKnobs: Knobs = {
   latencyMs: 0,
   latencyJitterMs: 0,
+  slowMs: 2_000,
+  lateMs: 8_000,
   declineRate: 0,
   requestLossRate: 0,
   answerLossRate: 0,

@@ -64,6 +64,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
   const url = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
   const stopping = new AbortController();
   let knobs = options.knobs ?? calmKnobs;
+  let waiting = 0;
 
   const delivery = createDelivery({
     url: options.webhookUrl,
@@ -91,7 +92,11 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
     now,
     random,
     // Money that is under way still moves when the caller has gone.
-    wait: (ms) => pause(ms, undefined, { signal: stopping.signal }),
+    async wait(ms) {
+      waiting++;
+      await pause(ms, undefined, { signal: stopping.signal }).finally(() => waiting--);
+    },
+    requestsWaiting: () => waiting,
     publicUrl: () => options.publicUrl ?? url,
   });
 
