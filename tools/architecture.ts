@@ -33,7 +33,7 @@ export const moduleDeps: Readonly<Record<string, readonly string[]>> = {
 
 /**
  * Inside a module: presentation -> business -> data access -> infrastructure. The role of a file is
- * the first word of its name (`store-lines.ts` is a store). A file with another name is a command
+ * the first or last word of its name (`store-lines.ts` is a store, `key-routes.ts` routes). A file with another name is a command
  * if it loads or saves anything, and else pure business (`domain`).
  */
 export const moduleFiles: Readonly<Record<string, readonly string[]>> = {
@@ -49,7 +49,8 @@ export const moduleFiles: Readonly<Record<string, readonly string[]>> = {
 
 /**
  * Who owns a table is who creates it: the folder of the migration. Only the owner writes to it.
- * Modules and processes read a module's table through a view named `…_view`; these look at everything.
+ * Modules and processes read a module's table through a view named `…_view`; these look at
+ * everything.
  */
 export const readersOfEverything: readonly string[] = ["cli", "testing", "demo"];
 

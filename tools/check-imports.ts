@@ -13,10 +13,12 @@ export function checkImports(files: readonly SourceFile[]): Offence[] {
     commands.has(file) ? { ...placeOf(file), role: "commands" } : placeOf(file);
   for (const file of files) {
     const targets: string[] = [];
-    for (const { line, specifier } of file.imports) {
+    for (const { line, specifier, typeOnly } of file.imports) {
       const target = path.posix.join(path.posix.dirname(file.path), specifier);
-      if (known.has(target)) targets.push(target);
-      const rule = brokenRule(place(file.path), place(target));
+      // Routes and jobs name the type of the front door that makes them.
+      const frontDoor = typeOnly && target.endsWith("/index.ts");
+      if (known.has(target) && !frontDoor) targets.push(target);
+      const rule = brokenRule(place(file.path), place(target), frontDoor);
       if (rule) offences.push({ file: file.path, line, rule });
     }
     graph.set(file.path, targets);
@@ -42,11 +44,15 @@ function placeOf(file: string): Place {
   return { file, layer, part, role: roleOf(parts.slice(2).join("/")) };
 }
 
-/** The role of a file in its module, by the first word of its name. */
+/** The role of a file in its module, by the first or last word of its name. */
 function roleOf(inner: string): string {
-  if (/\.(test|fixture)\.ts$/.test(inner)) return "test";
-  const [first = ""] = inner.split(/[/.-]/);
-  return first in moduleFiles ? first : "domain";
+  if (isTest(inner)) return "test";
+  const words = inner.replace(/\.ts$/, "").split(/[/-]/);
+  return [words[0], words.at(-1)].find((word = "") => word in moduleFiles) ?? "domain";
+}
+
+function isTest(file: string): boolean {
+  return /\.(test|fixture)\.ts$/.test(file);
 }
 
 /** A file without a reserved name that loads or saves is a command, in spite of its name. */
@@ -68,18 +74,16 @@ function commandsAmong(files: readonly SourceFile[]): ReadonlySet<string> {
   return commands;
 }
 
-function brokenRule(from: Place, to: Place): string | undefined {
-  // Outside of src: tests may look at tools and fixtures.
-  if (!to.file.startsWith("src/"))
-    return from.role === "test" ? undefined : "imports from outside src";
-  if (from.role === "test" || /\.(test|fixture)\.ts$/.test(from.file)) return undefined;
+function brokenRule(from: Place, to: Place, frontDoor: boolean): string | undefined {
+  if (isTest(from.file)) return undefined;
+  if (!to.file.startsWith("src/")) return "imports from outside src";
   if (from.layer !== to.layer) {
     const allowed = layers[from.layer];
     if (!allowed) return `${from.layer} is no layer: add it to tools/architecture.ts`;
     return allowed.includes(to.layer) ? undefined : `${from.layer} may not import ${to.layer}`;
   }
   if (from.layer !== "modules") return undefined;
-  if (from.part === to.part) return brokenRole(from, to);
+  if (from.part === to.part) return frontDoor ? undefined : brokenRole(from, to);
   const allowed = moduleDeps[from.part];
   if (!allowed) return `${from.part} is no module: add it to tools/architecture.ts`;
   if (!allowed.includes(to.part)) return `${from.part} may not know ${to.part}`;
@@ -93,7 +97,7 @@ function brokenRole(from: Place, to: Place): string | undefined {
 
 function rawQueries(file: SourceFile): Offence[] {
   const inner = file.path.slice("src/".length);
-  if (/\.(test|fixture)\.ts$/.test(inner)) return [];
+  if (isTest(inner)) return [];
   if (rawQueryPlaces.some((place) => inner === place || inner.startsWith(`${place}/`))) return [];
   return [...file.code.matchAll(/\.query\(\s*["`]/g)].map((match) => ({
     file: file.path,

@@ -31,8 +31,15 @@ export interface SourceFile {
   readonly code: string;
   /** Outermost template literals, in order. */
   readonly templates: readonly Template[];
-  /** Relative import and export specifiers. */
-  readonly imports: readonly { readonly line: number; readonly specifier: string }[];
+  readonly imports: readonly Import[];
+}
+
+/** A relative import or re-export. */
+export interface Import {
+  readonly line: number;
+  readonly specifier: string;
+  /** Whether only types are imported, so that nothing happens at run time. */
+  readonly typeOnly: boolean;
 }
 
 /** Reads every TypeScript file below `folders` of `root` that is not generated. */
@@ -74,15 +81,20 @@ interface Scanner {
   line: number;
 }
 
-function findImports(text: string, code: string): { line: number; specifier: string }[] {
-  const found: { line: number; specifier: string }[] = [];
+function findImports(text: string, code: string): Import[] {
+  const found: Import[] = [];
   // The keyword must be code; the specifier itself is a string and so blanked there.
   for (const match of code.matchAll(/\b(?:from|import)\s*\(?\s*"/g)) {
     const start = match.index + match[0].length;
     const specifier = text.slice(start, text.indexOf('"', start));
-    if (specifier.startsWith(".")) {
-      found.push({ line: text.slice(0, start).split("\n").length, specifier });
-    }
+    if (!specifier.startsWith(".")) continue;
+    const statement = code.slice(0, start);
+    const keyword = Math.max(
+      statement.lastIndexOf("\nimport "),
+      statement.lastIndexOf("\nexport "),
+    );
+    const typeOnly = /^\s*(import|export) type\b/.test(statement.slice(Math.max(keyword, 0)));
+    found.push({ line: statement.split("\n").length, specifier, typeOnly });
   }
   return found;
 }

@@ -80,6 +80,19 @@ describe("a planted offence is found:", () => {
     ]);
   });
 
+  it("a module's front door used by its parts, other than as a type", (t) => {
+    const front = (importing: string) => ({
+      "src/modules/orders/index.ts": `import { it } from "./routes.ts";\n${doc}export const thing = it;\n`,
+      "src/modules/orders/routes.ts": `${importing} { thing } from "./index.ts";\n${doc}export const it = 1;\n`,
+    });
+    assert.deepEqual(check(t, front("import type")), []);
+    assert.deepEqual(check(t, front("import")), [
+      "src/modules/orders/routes.ts:1: in a module, routes may not import index",
+      "src/modules/orders/index.ts:1: import cycle: " +
+        "src/modules/orders/index.ts > src/modules/orders/routes.ts > src/modules/orders/index.ts",
+    ]);
+  });
+
   it("a write to another's table, a read past its view, a name used twice", (t) => {
     const found = check(t, {
       "src/modules/orders/migrations/0001.sql": "create table orders (id uuid);",
