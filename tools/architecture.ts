@@ -33,8 +33,8 @@ export const moduleDeps: Readonly<Record<string, readonly string[]>> = {
 
 /**
  * Inside a module: presentation -> business -> data access -> infrastructure. The role of a file is
- * the first or last word of its name (`store-lines.ts` is a store, `key-routes.ts` routes). A file with another name is a command
- * if it loads or saves anything, and else pure business (`domain`).
+ * the first or last word of its name: `store-lines.ts` is a store, `key-routes.ts` routes. A file
+ * with another name is a command if it loads or saves anything, and else pure business (`domain`).
  */
 export const moduleFiles: Readonly<Record<string, readonly string[]>> = {
   contract: [],
