@@ -9,6 +9,7 @@ import type {
 } from "../../modules/inventory/contract.ts";
 import type { Journal } from "../../modules/ledger/contract.ts";
 import type {
+  Asked,
   NewOrder,
   OrderChange,
   OrderState,
@@ -18,15 +19,8 @@ import type { NewPayment, Payments } from "../../modules/payments/contract.ts";
 import type { Redemption, RedemptionFailure } from "../../modules/promotions/contract.ts";
 import type { BatchReport } from "../../platform/coalescer/coalescer.ts";
 import type { Db, TenantTx } from "../../platform/db/db.ts";
-import type { EventOrigin } from "../../platform/events/events.ts";
 import type { SagaDefinition, Sagas } from "../../platform/sagas/sagas.ts";
 import type { CheckoutOutcome, PayOrder } from "./contract.ts";
-
-/** Something of a batch together with who asked for it: its events are told apart by origin. */
-export interface Asked<Item> {
-  readonly origin: EventOrigin;
-  readonly item: Item;
-}
 
 /**
  * What checkout needs of the modules: each function takes a whole batch inside the caller's
@@ -70,20 +64,13 @@ export interface CheckoutDeps {
     tx: TenantTx,
     redemptions: readonly Asked<Redemption>[],
   ) => Promise<readonly Result<unknown, RedemptionFailure>[]>;
-  readonly releasePromotions: (
-    tx: TenantTx,
-    orderIds: readonly Asked<string>[],
-  ) => Promise<unknown>;
   /** Ids of the customers with these addresses, made where missing; in order. */
   readonly upsertGuests: (
     tx: TenantTx,
     guests: readonly Asked<{ readonly email: string; readonly name: string | null }>[],
   ) => Promise<readonly string[]>;
-  readonly postJournals: (tx: TenantTx, journals: readonly Journal[]) => void;
-  /** Posts the opposite of what placing these orders posted. */
-  readonly reverseJournals: (
-    tx: TenantTx,
-    orders: readonly Asked<OrderState>[],
-  ) => Promise<unknown>;
+  readonly postJournals: (tx: TenantTx, journals: readonly Asked<Journal>[]) => void;
   readonly onBatch?: (report: BatchReport) => void;
 }
+
+export type { Asked } from "../../modules/orders/contract.ts";

@@ -5,6 +5,7 @@ import { fail, ok, type Result } from "../../kernel/result.ts";
 import type { Cart, CartId } from "../../modules/carts/contract.ts";
 import type { TablesByCurrency } from "../../modules/carts/index.ts";
 import type { ReservationId } from "../../modules/inventory/contract.ts";
+import type { Journal } from "../../modules/ledger/contract.ts";
 import type { NewOrder, OrderId } from "../../modules/orders/contract.ts";
 import type { NewPayment, PaymentId } from "../../modules/payments/contract.ts";
 import type { TenantTx } from "../../platform/db/db.ts";
@@ -307,13 +308,16 @@ async function write(batch: Batch, placing: readonly Placing[]): Promise<void> {
   );
   deps.postJournals(
     tx,
-    placing.flatMap(
-      ({ draft }, at) => placementJournal((written[at] as Written).order, draft) ?? [],
-    ),
+    placing.flatMap((each, at) => journalOf(each, written[at] as Written)),
   );
   await pay(deps, tx, written);
   for (const [at, { index }] of placing.entries())
     results[index] = ok(outcomeOf(written[at] as Written));
+}
+
+function journalOf({ draft, item }: Placing, { order }: Written): readonly Asked<Journal>[] {
+  const journal = placementJournal(order, draft);
+  return journal ? [{ origin: item.ctx, item: journal }] : [];
 }
 
 async function customersOf(
