@@ -2,7 +2,14 @@ import { assert } from "../../kernel/assert.ts";
 import { intArray, sql, uuidArray } from "../db/sql.ts";
 import type { Tx } from "../db/transaction.ts";
 import { poke } from "../wakeup/poke.ts";
-import { type EnqueuedJob, type JobId, type JobRow, jobLimits, jobsTopic } from "./job.ts";
+import {
+  type EnqueuedJob,
+  type JobId,
+  type JobRow,
+  jobLimits,
+  jobsTopic,
+  laterTopic,
+} from "./job.ts";
 
 /**
  * Writes jobs without waiting: at most one statement per destination, whatever their number.
@@ -11,7 +18,7 @@ import { type EnqueuedJob, type JobId, type JobRow, jobLimits, jobsTopic } from 
  */
 export function writeJobs(tx: Tx, rows: readonly JobRow[]): void {
   const { ready, scheduled, unique } = sortOut(rows);
-  tx.afterCommit(announce);
+  announce(tx, rows);
   if (ready.length > 0) tx.write(insertReady(ready));
   if (scheduled.length > 0) tx.write(insertScheduled(scheduled));
   if (unique.length > 0) tx.write(insertUnique(firstOfEachKey(unique)));
@@ -20,7 +27,7 @@ export function writeJobs(tx: Tx, rows: readonly JobRow[]): void {
 /** Like {@link writeJobs}, and says what became of each job, in order. */
 export async function insertJobs(tx: Tx, rows: readonly JobRow[]): Promise<EnqueuedJob[]> {
   const { ready, scheduled, unique } = sortOut(rows);
-  tx.afterCommit(announce);
+  announce(tx, rows);
   if (ready.length > 0) tx.write(insertReady(ready));
   if (scheduled.length > 0) tx.write(insertScheduled(scheduled));
   const holders = unique.length > 0 ? await claimKeys(tx, unique) : new Map<string, JobId>();
@@ -33,8 +40,17 @@ export async function insertJobs(tx: Tx, rows: readonly JobRow[]): Promise<Enque
   });
 }
 
-function announce(): void {
+function announce(tx: Tx, rows: readonly JobRow[]): void {
+  if (rows.some((row) => !row.runAt)) tx.afterCommit(announceReady);
+  if (rows.some((row) => row.runAt)) tx.afterCommit(announceLater);
+}
+
+function announceReady(): void {
   poke(jobsTopic);
+}
+
+function announceLater(): void {
+  poke(laterTopic);
 }
 
 /** @returns the id of the job that holds each key, old or new */

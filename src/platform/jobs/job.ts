@@ -47,10 +47,15 @@ export const jobLimits = {
   batchMax: 10_000,
 } as const;
 
-/** Wake-up topic of jobs that were enqueued. */
+/** Wake-up topic of jobs that may run at once. */
 export const jobsTopic = "jobs";
+/** Wake-up topic of jobs and schedules that fall due later. */
+export const laterTopic = "jobs_later";
 /** Wake-up topic of running jobs that somebody cancelled. */
 export const cancellationsTopic = "job_cancellations";
+
+/** Every topic of jobs: what a wake-up has to carry for them. */
+export const jobTopics = [jobsTopic, laterTopic, cancellationsTopic] as const;
 
 /** Queue of jobs that name none. */
 export const defaultQueue = "default";

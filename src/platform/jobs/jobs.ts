@@ -38,6 +38,7 @@ import {
   jobLimits,
   jobRow,
   jobsTopic,
+  laterTopic,
   type NewJob,
   originText,
 } from "./job.ts";
@@ -66,13 +67,12 @@ export {
 export type { JobsEvent } from "./events.ts";
 export type { JobState, JobView, QueueStats } from "./inspect.ts";
 export {
-  cancellationsTopic,
   defaultQueue,
   type EnqueuedJob,
   type JobId,
   type JobOrigin,
   jobLimits,
-  jobsTopic,
+  jobTopics,
   type NewJob,
 } from "./job.ts";
 export type { QueueRate, QueueSettings } from "./queue.ts";
@@ -114,7 +114,10 @@ export interface JobsConfig {
   readonly queues?: Readonly<Record<string, QueueSettings>>;
   /** Settings of queues not named in `queues`; `false`: leave them to other processes. */
   readonly others?: QueueSettings | false;
-  /** Started and stopped by its owner; without it jobs of other processes wait for the next poll. */
+  /**
+   * Carries {@link jobTopics}; started and stopped by its owner. Without it a job waits for the next
+   * poll.
+   */
   readonly wakeup?: Wakeup;
   /** Label of this process for people. */
   readonly node?: string;
@@ -253,7 +256,7 @@ function tenantCommands(
           (tx) => putSchedule(tx, ctx.tenantId, schedule),
           { name: "jobs.put_schedule" },
         );
-        if (outcome.ok) poke(jobsTopic);
+        if (outcome.ok) poke(laterTopic);
         return outcome.ok ? ok(outcome.value) : outcome;
       },
       remove: (ctx, name) =>

@@ -39,7 +39,6 @@ export interface ActiveRun {
   /** Milliseconds of `performance.now()`. */
   readonly startedAtMs: number;
   readonly deadlineMs: number;
-  readonly over: Promise<Verdict>;
   /** Why it was told to stop, and when. */
   readonly aborted: { readonly reason: Error; readonly atMs: number } | undefined;
   /** Whether it reported progress. */
@@ -56,11 +55,19 @@ export const runDefaults = {
   backoff: { baseMs: 1_000, maxMs: 600_000 },
 } as const;
 
-/** Starts the handler of a job. */
-export function startRun(deps: RunDeps, definition: JobDefinition, job: ClaimedJob): ActiveRun {
+/**
+ * Starts the handler of a job.
+ *
+ * @param onOver told once how it ended, never before this returns
+ */
+export function startRun(
+  deps: RunDeps,
+  definition: JobDefinition,
+  job: ClaimedJob,
+  onOver: (verdict: Verdict) => void,
+): ActiveRun {
   const startedAtMs = performance.now();
   const deadlineMs = startedAtMs + (definition.timeoutMs ?? runDefaults.timeoutMs);
-  const { promise, resolve } = Promise.withResolvers<Verdict>();
   let controller: AbortController | undefined;
   let aborted: { readonly reason: Error; readonly atMs: number } | undefined;
   let isOver = false;
@@ -70,7 +77,7 @@ export function startRun(deps: RunDeps, definition: JobDefinition, job: ClaimedJ
   const end = (verdict: Verdict): void => {
     if (isOver) return;
     isOver = true;
-    resolve(verdict);
+    onOver(verdict);
   };
   // Made on demand: most handlers are short and never look.
   const signal = (): AbortSignal => {
@@ -127,7 +134,6 @@ export function startRun(deps: RunDeps, definition: JobDefinition, job: ClaimedJ
     job,
     startedAtMs,
     deadlineMs,
-    over: promise,
     get aborted() {
       return aborted;
     },

@@ -1,11 +1,12 @@
 import type { Random } from "../../kernel/random.ts";
 import type { Db } from "../db/db.ts";
 import { sql } from "../db/sql.ts";
+import { onPoke } from "../wakeup/poke.ts";
 import type { Wakeup } from "../wakeup/wakeup.ts";
 import type { JobDefinition } from "./definition.ts";
 import type { JobsEvent } from "./events.ts";
 import { createHousekeeping } from "./housekeeping.ts";
-import { cancellationsTopic, jobsTopic } from "./job.ts";
+import { cancellationsTopic, jobsTopic, laterTopic } from "./job.ts";
 import { createLease } from "./lease.ts";
 import { createProgressWriter } from "./progress.ts";
 import type { QueueSettings } from "./queue.ts";
@@ -68,6 +69,10 @@ export function createRunner(config: RunnerConfig): Runner {
   });
   const housekeeping = createHousekeeping({ ...config, reclaimEveryMs: config.leaseMs / 4 });
   const readCancellations = () => cancelRequested(db, database, lease.workerId, worker.cancel);
+  const sweep = () => {
+    lease.check();
+    worker.sweep();
+  };
   const timers: NodeJS.Timeout[] = [];
   const ends: (() => void)[] = [];
   let isStarted = false;
@@ -88,15 +93,16 @@ export function createRunner(config: RunnerConfig): Runner {
       if (isStarted) return;
       isStarted = true;
       await lease.start();
-      const wakeUp = () => {
-        worker.wake();
-        housekeeping.wake();
-      };
       const cancel = () => void readCancellations().catch(onError("jobs.cancellations"));
+      const wakes = new Map([
+        [jobsTopic, worker.wake],
+        [laterTopic, housekeeping.wake],
+        [cancellationsTopic, cancel],
+      ] as const);
       const { wakeup } = config;
-      if (wakeup)
-        ends.push(wakeup.listen(jobsTopic, wakeUp), wakeup.listen(cancellationsTopic, cancel));
-      timers.push(setInterval(() => (lease.check(), worker.sweep()), sweepEveryMs));
+      if (wakeup) for (const [topic, wake] of wakes) ends.push(wakeup.listen(topic, wake));
+      else ends.push(onPoke((topic) => wakes.get(topic as typeof jobsTopic)?.()));
+      timers.push(setInterval(sweep, sweepEveryMs));
       every(progressEveryMs, "jobs.progress", progress.flush);
       every(config.pollMs, "jobs.cancellations", readCancellations);
       worker.start();
@@ -109,7 +115,7 @@ export function createRunner(config: RunnerConfig): Runner {
       await Promise.all([worker.stop(config.stopLimitMs), housekeeping.stop()]);
       for (const timer of timers.splice(0)) clearInterval(timer);
       // Without the database the lease runs out by itself, and the jobs run again.
-      await settler.flush().catch(onError("jobs.settle"));
+      await settler.close().catch(onError("jobs.settle"));
       await lease.stop().catch(onError("jobs.lease"));
     },
   };

@@ -27,8 +27,8 @@ export interface Settler {
   settling(batchId: string): void;
   /** Forgets everything: the lease was lost, all of it belongs to others now. */
   forget(): void;
-  /** Resolves when everything noted so far is durable. @throws what the database threw last */
-  flush(): Promise<void>;
+  /** The last flush: no more retries behind it. @throws what the database threw */
+  close(): Promise<void>;
 }
 
 /** What a settler works with. */
@@ -76,6 +76,7 @@ export function createSettler(config: SettlerConfig): Settler {
   let timer: NodeJS.Timeout | undefined;
   let scheduled = false;
   let generation = 0;
+  let isClosing = false;
 
   const isDue = (batch: OpenBatch) => performance.now() - batch.plainSinceMs >= patienceMs;
   const hasWork = (): boolean => {
@@ -132,6 +133,7 @@ export function createSettler(config: SettlerConfig): Settler {
         attempt = 0;
       } catch (error) {
         config.onError(error);
+        if (isClosing) return;
         const waitMs = fullJitter(backoff, attempt++, config.random);
         await new Promise((resolve) => setTimeout(resolve, waitMs));
       }
@@ -147,12 +149,12 @@ export function createSettler(config: SettlerConfig): Settler {
     });
   };
   const soon = (): void => {
-    if (scheduled || flushing) return;
+    if (scheduled || flushing || isClosing) return;
     scheduled = true;
     setImmediate(begin);
   };
   const later = (): void => {
-    if (timer || flushing) return;
+    if (timer || flushing || isClosing) return;
     timer = setTimeout(() => {
       timer = undefined;
       begin();
@@ -205,10 +207,10 @@ export function createSettler(config: SettlerConfig): Settler {
       special = [];
       finished = [];
     },
-    async flush() {
+    async close() {
+      isClosing = true;
       clearTimeout(timer);
-      timer = undefined;
-      await flushing?.catch(() => {});
+      await flushing;
       await flushOnce(true);
     },
   };

@@ -126,7 +126,9 @@ async function open(
     application_name: "brandos/wakeup",
     connectionTimeoutMillis: 5_000,
     keepAlive: true,
-  });
+    // Two topics may be poked in one turn.
+    pipeline: true,
+  } as pg.ClientConfig);
   let reported = false;
   const reportLost = () => {
     if (reported) return;
