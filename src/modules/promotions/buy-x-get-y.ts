@@ -5,7 +5,7 @@ import { matchesLine } from "./eligibility.ts";
 type BuyXGetY = Extract<PromotionAction, { readonly kind: "buy_x_get_y" }>;
 
 /**
- * Prices "buy X, get Y": each time, X bought units pay for Y discounted ones.
+ * Prices "buy X, get Y": it holds as often as X bought units pay for Y discounted ones.
  *
  * Units to be bought are taken where they cannot be got themselves, then from the dearest; units
  * to be got from the cheapest: the discount goes to the cheaper unit, as shops mean it. No unit
@@ -19,28 +19,22 @@ export function buyXGetY(
   remainingMinor: readonly number[],
   action: BuyXGetY,
 ): readonly number[] {
-  const free = lines.map((line) => line.quantity);
-  const got = lines.map(() => 0);
   const unitMinor = lines.map((line, index) => (remainingMinor[index] ?? 0) / line.quantity);
   const canGet = lines.map((line) => matchesLine(action.getLines, line));
+  const canBuy = lines.map((line) => matchesLine(action.buyLines, line));
   const indexes = lines.map((_, index) => index);
   const byPrice = (a: number, b: number) => (unitMinor[a] ?? 0) - (unitMinor[b] ?? 0) || b - a;
   const getOrder = indexes.filter((index) => canGet[index]).toSorted(byPrice);
   const buyOrder = indexes
-    .filter((index) => matchesLine(action.buyLines, lines[index] as PromotionLine))
+    .filter((index) => canBuy[index])
     .toSorted((a, b) => Number(canGet[a]) - Number(canGet[b]) || byPrice(b, a));
-
-  const units = free.reduce((sum, quantity) => sum + quantity, 0);
-  const timesMax = Math.min(
-    action.timesMax ?? Number.POSITIVE_INFINITY,
-    Math.floor(units / (action.buyQuantity + action.getQuantity)),
-  );
-  for (let time = 0; time < timesMax; time++) {
-    const bought = take(free, buyOrder, action.buyQuantity);
-    const gained = bought && take(free, getOrder, action.getQuantity);
-    if (!gained) break;
-    for (const [index, quantity] of gained) got[index] = (got[index] ?? 0) + quantity;
-  }
+  const quantities = lines.map((line) => line.quantity);
+  const gainedBy = (times: number): readonly number[] | undefined => {
+    const left = take(quantities, buyOrder, times * action.buyQuantity);
+    const after = left && take(left, getOrder, times * action.getQuantity);
+    return after && left.map((quantity, index) => quantity - (after[index] ?? 0));
+  };
+  const got = gainedBy(timesOf(quantities, action, gainedBy)) ?? quantities.map(() => 0);
   return lines.map((line, index) => {
     const left = BigInt(remainingMinor[index] ?? 0);
     const share = Number((left * BigInt(got[index] ?? 0)) / BigInt(line.quantity));
@@ -48,22 +42,35 @@ export function buyXGetY(
   });
 }
 
-/** Takes units from lines in an order. @returns line index and units; undefined if too few are left */
+/** How often it holds: found by halving, because whatever suffices n times suffices n - 1 times. */
+function timesOf(
+  quantities: readonly number[],
+  { buyQuantity, getQuantity, timesMax = Number.MAX_SAFE_INTEGER }: BuyXGetY,
+  gainedBy: (times: number) => unknown,
+): number {
+  const units = quantities.reduce((sum, quantity) => sum + quantity, 0);
+  let low = 0;
+  let high = Math.min(timesMax, Math.floor(units / (buyQuantity + getQuantity)));
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (gainedBy(middle) === undefined) high = middle - 1;
+    else low = middle;
+  }
+  return low;
+}
+
+/** Takes units from lines in an order. @returns what is left of each; undefined if it is too little */
 function take(
-  free: number[],
+  quantities: readonly number[],
   order: readonly number[],
   wanted: number,
-): readonly (readonly [index: number, quantity: number])[] | undefined {
-  const taken: (readonly [number, number])[] = [];
+): readonly number[] | undefined {
+  const left = [...quantities];
   let missing = wanted;
   for (const index of order) {
-    if (missing === 0) break;
-    const quantity = Math.min(missing, free[index] ?? 0);
-    if (quantity === 0) continue;
-    taken.push([index, quantity]);
-    missing -= quantity;
+    const taken = Math.min(missing, left[index] ?? 0);
+    left[index] = (left[index] ?? 0) - taken;
+    missing -= taken;
   }
-  if (missing > 0) return undefined;
-  for (const [index, quantity] of taken) free[index] = (free[index] ?? 0) - quantity;
-  return taken;
+  return missing === 0 ? left : undefined;
 }
