@@ -32,7 +32,7 @@ type ReserveOne = (variantId: VariantId) => Promise<boolean>;
 
 /**
  * Compares the reservation strategies on one hot SKU and spread over 1,000 SKUs, by 1, 32 and 256
- * callers. Every reservation is a durable row with an event and an id of its own.
+ * callers. Every reservation is a durable row with an id of its own.
  */
 export async function run({ quick, log }: BenchOptions): Promise<BenchResult> {
   const server = await startBenchServer();

@@ -238,9 +238,15 @@ export const inventoryFailureStatuses: FailureStatuses<InventoryFailure & Failur
 
 /** Data of each event inventory appends, by type. */
 export interface InventoryEvents {
+  /**
+   * Units were promised to a reservation; in flash-sale mode to a batch of them at once, told by one
+   * event: the log would otherwise be most of the cost.
+   */
   readonly "inventory.stock_reserved": {
-    readonly reservationId: ReservationId;
+    readonly reservationIds: readonly ReservationId[];
+    /** Of the one reservation; absent for a batch. */
     readonly reference?: string;
+    /** Units by variant and location, all reservations together. */
     readonly allocations: readonly Allocation[];
   };
   readonly "inventory.reservation_committed": ReservationSettled;

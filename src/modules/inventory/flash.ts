@@ -5,9 +5,9 @@ import {
   type Coalescer,
   createCoalescer,
 } from "../../platform/coalescer/coalescer.ts";
-import type { Db } from "../../platform/db/db.ts";
+import type { Db, TenantTx } from "../../platform/db/db.ts";
 import { DbError, splitsOnDataErrors } from "../../platform/db/errors.ts";
-import { writeEvents } from "../../platform/events/events.ts";
+import { appendEvents } from "../../platform/events/events.ts";
 import { checkRequest, totalsOf } from "./allocate.ts";
 import type { Allocation } from "./contract.ts";
 import { createGuesses, type Guesses } from "./guesses.ts";
@@ -25,7 +25,7 @@ export interface FlashDeps {
 
 /**
  * Makes the flash-sale mode: concurrent callers of a tenant share a transaction, each with a
- * reservation and a result of its own. A hot row is then written once a batch, not once a caller.
+ * reservation and a result of its own, told by one event. A hot row is then written once a batch, not once a caller.
  *
  * While stock is plentiful a batch is one round trip: insert the rows and events, add the batch's
  * units to the hot rows last, commit. Those are locked only while the commit is written, so that the
@@ -37,7 +37,7 @@ export function createFlash(deps: FlashDeps): Reserve {
   const guesses = createGuesses();
   const coalescer: Coalescer<AttributedRequest, Reserved> = createCoalescer({
     name: "inventory.flash",
-    batchMax: 250,
+    batchMax: 128,
     inFlightMax: 2,
     waitingMax: 20_000,
     isSplittable: splitsOnDataErrors,
@@ -87,13 +87,7 @@ async function reserveUnseen(
       tenantId,
       async (tx) => {
         insertReservations(tx, made);
-        writeEvents(
-          tx,
-          items.map(({ origin }, index) => ({
-            origin,
-            event: stockReserved(made[index] as NewReservation),
-          })),
-        );
+        tell(tx, items, made);
         taken = take(tx, totalsOf(planned.flat()));
         // Awaited after the commit, which it travels with; a failure is the commit's as well.
         taken.catch(() => {});
@@ -116,15 +110,33 @@ async function reserveUnseen(
   );
 }
 
+/** One event for the batch; it carries the request id of whoever came first. */
+function tell(
+  tx: TenantTx,
+  [first]: readonly AttributedRequest[],
+  [head, ...rest]: readonly NewReservation[],
+): void {
+  if (first && head) appendEvents(tx, first.origin, [stockReserved([head, ...rest])]);
+}
+
 /** Two round trips: lock, decide in arrival order, write. */
 async function reserveSeen(
   { db }: FlashDeps,
   guesses: Guesses,
   { tenantId, items }: Batch,
 ): Promise<readonly Reserved[]> {
-  const decision = await db.commit(tenantId, (tx) => reserveLocked(tx, items), {
-    name: "inventory.flash",
-  });
+  const decision = await db.commit(
+    tenantId,
+    async (tx) => {
+      const decided = await reserveLocked(
+        tx,
+        items.map((item) => item.request),
+      );
+      tell(tx, items, decided.made);
+      return decided;
+    },
+    { name: "inventory.flash" },
+  );
   const allocations = decision.made.flatMap((each) => each.allocations);
   guesses.learn(tenantId, decision.cells, allocations);
   return decision.results;

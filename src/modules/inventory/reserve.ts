@@ -67,16 +67,27 @@ export async function reserveEach(
   tx: TenantTx,
   items: readonly AttributedRequest[],
 ): Promise<Reserved[]> {
-  return [...(await reserveLocked(tx, items)).results];
+  const { results, made } = await reserveLocked(
+    tx,
+    items.map((item) => item.request),
+  );
+  const originOf = new Map(items.map(({ origin, request }) => [request.id, origin]));
+  writeEvents(
+    tx,
+    made.map((reservation) => ({
+      origin: present(originOf.get(reservation.id), "the origin of a request"),
+      event: stockReserved([reservation]),
+    })),
+  );
+  return [...results];
 }
 
-/** Reserves, and says what was locked, for whoever wants to guess the next batch's stock. */
+/** Reserves without telling the log, for callers that word the events themselves. */
 export async function reserveLocked(
   tx: TenantTx,
-  items: readonly AttributedRequest[],
+  requests: readonly ReservationRequest[],
 ): Promise<ReserveDecision & { readonly cells: readonly StockCell[] }> {
-  if (items.length === 0) return { results: [], made: [], cells: [] };
-  const requests = items.map((item) => item.request);
+  if (requests.length === 0) return { results: [], made: [], cells: [] };
   const stock = lockStock(tx, variantsOf(requests));
   // Behind the locks on purpose: whoever made the same reservation before has committed by then.
   const known = readReservations(
@@ -87,14 +98,6 @@ export async function reserveLocked(
   const decision = decideReservations(requests, { cells, existing, at: at ?? new Date(0) });
   addReserved(tx, totalsOf(decision.made.flatMap((reservation) => reservation.allocations)));
   insertReservations(tx, decision.made);
-  const originOf = new Map(items.map(({ origin, request }) => [request.id, origin]));
-  writeEvents(
-    tx,
-    decision.made.map((reservation) => ({
-      origin: present(originOf.get(reservation.id), "the origin of a request"),
-      event: stockReserved(reservation),
-    })),
-  );
   return { ...decision, cells };
 }
 
@@ -148,14 +151,17 @@ export function repeatReservation(
   return ok(before);
 }
 
-/** The event of a new reservation. */
-export function stockReserved(reservation: NewReservation): NewEvent {
-  const { id: reservationId, reference, allocations } = reservation;
+/** The event of new reservations: one, or a batch that was made together. */
+export function stockReserved(made: readonly [NewReservation, ...NewReservation[]]): NewEvent {
+  const [first] = made;
+  const { reference } = first;
+  const alone = made.length === 1;
   const data: InventoryEvents["inventory.stock_reserved"] = {
-    reservationId,
-    allocations,
-    ...(reference === undefined ? {} : { reference }),
+    reservationIds: made.map((reservation) => reservation.id),
+    allocations: alone
+      ? first.allocations
+      : totalsOf(made.flatMap((reservation) => reservation.allocations)),
+    ...(alone && reference !== undefined ? { reference } : {}),
   };
-  const stream = `reservation:${reservationId}`;
-  return { type: "inventory.stock_reserved", version: 1, stream, data };
+  return { type: "inventory.stock_reserved", version: 1, stream: `reservation:${first.id}`, data };
 }

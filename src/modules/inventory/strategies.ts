@@ -210,7 +210,7 @@ function keep(tx: TenantTx, ctx: Context, { request, allocations, at }: Kept): R
   const { id, reference, ttlMs } = request;
   const made: NewReservation = { id, reference, ttlMs, allocations };
   insertReservations(tx, [made]);
-  appendEvents(tx, ctx, [stockReserved(made)]);
+  appendEvents(tx, ctx, [stockReserved([made])]);
   return {
     id,
     state: "active",
