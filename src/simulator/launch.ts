@@ -45,8 +45,15 @@ export async function launchSimulator(options: LaunchOptions): Promise<LaunchedS
     },
   });
   const ended = once(child, "exit").then(() => {});
+  const said: string[] = [];
+  const listen = (chunk: Buffer) => {
+    if (said.length < 100) said.push(chunk.toString());
+  };
+  child.stderr.on("data", listen);
   const url = await Promise.race([listening(child), ended.then(() => undefined)]);
-  if (url === undefined) throw new Error("the simulated bank did not start");
+  if (url === undefined) throw new Error(`the simulated bank did not start: ${said.join("")}`);
+  child.stderr.off("data", listen);
+  child.stderr.pipe(process.stderr, { end: false });
   const end = async (signal: NodeJS.Signals) => {
     if (child.exitCode === null && child.signalCode === null) child.kill(signal);
     await ended;
@@ -70,8 +77,7 @@ function argumentsOf({ folder, port, webhookUrl, publicUrl }: LaunchOptions): st
 }
 
 async function listening(child: ChildProcess): Promise<string | undefined> {
-  if (!child.stdout || !child.stderr) return undefined;
-  child.stderr.pipe(process.stderr, { end: false });
+  if (!child.stdout) return undefined;
   const lines = createInterface({ input: child.stdout });
   for await (const line of lines) {
     const { listening: url } = JSON.parse(line) as { listening?: string };

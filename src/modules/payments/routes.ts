@@ -25,14 +25,19 @@ import {
 } from "./shapes.ts";
 
 const tag = "Payments";
+const limitDefault = 20;
 const strict = { additionalProperties: false };
 const Uuid = Type.String({ format: "uuid" });
 const IdParams = Type.Object({ id: Uuid });
 const Amount = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
 const pageFields = {
-  limit: Type.Integer({ minimum: 1, maximum: 100, default: 20 }),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: limitDefault })),
   cursor: Type.Optional(Type.String({ maxLength: 2_000 })),
 };
+const Basis = Type.Union(
+  [Type.Literal("return"), Type.Literal("cancellation"), Type.Literal("goodwill")],
+  { default: "goodwill" },
+);
 const OutcomeBody = Type.Object({ payment: PaymentBody, operation: OperationBody });
 const operationFailures = [
   "payments.not_found",
@@ -85,7 +90,7 @@ function listRoute(payments: Payments): Route {
     },
     failures: ["request.bad_cursor"],
     async handle({ ctx, query }) {
-      const { limit, cursor, orderId, status } = query;
+      const { limit = limitDefault, cursor, orderId, status } = query;
       const scope = { tenantId: ctx.tenantId, list: "payments", filter: { orderId, status } };
       const from = cursor === undefined ? ok([]) : readCursor(scope, cursor);
       if (!from.ok) return from;
@@ -232,10 +237,7 @@ function refundRoute(payments: Payments): Route {
         {
           id: Type.Optional(Uuid),
           amountMinor: Type.Optional(Amount),
-          basis: Type.Union(
-            [Type.Literal("return"), Type.Literal("cancellation"), Type.Literal("goodwill")],
-            { default: "goodwill" },
-          ),
+          basis: Type.Optional(Basis),
           reason: Type.Optional(Type.String({ maxLength: 500 })),
         },
         strict,
@@ -244,7 +246,7 @@ function refundRoute(payments: Payments): Route {
     },
     failures: operationFailures,
     async handle({ ctx, params, body }) {
-      const { id = newId(), amountMinor, basis, reason } = body;
+      const { id = newId(), amountMinor, basis = "goodwill", reason } = body;
       const refunded = await payments.refundPayment(ctx, {
         paymentId: params.id as PaymentId,
         operationId: id as PaymentOperationId,
@@ -283,7 +285,7 @@ function listDeadLettersRoute(payments: Payments): Route {
       }),
     },
     failures: ["request.bad_cursor"],
-    async handle({ ctx, query: { limit, cursor } }) {
+    async handle({ ctx, query: { limit = limitDefault, cursor } }) {
       const scope = { tenantId: ctx.tenantId, list: "payment dead letters" };
       const from = cursor === undefined ? ok([]) : readCursor(scope, cursor);
       if (!from.ok) return from;
