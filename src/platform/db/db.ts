@@ -286,7 +286,12 @@ async function settleLostCommit<Value>(
   cause: unknown,
 ): Promise<Outcome<Value>> {
   const xid = await open.transactionId();
-  const status = xid === undefined ? "unknown" : await statusOf(pool, xid).catch(() => "unknown");
+  const sent = open.commitSent();
+  const status = !sent
+    ? "aborted"
+    : xid === undefined
+      ? "unknown"
+      : await statusOf(pool, xid).catch(() => "unknown");
   if (status === "committed") {
     for (const hook of open.hooks) hook();
     return { done: true, value };

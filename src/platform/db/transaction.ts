@@ -75,6 +75,8 @@ export interface OpenTransaction {
   readonly hooks: readonly (() => void)[];
   /** The server's id of a writing transaction, once known: asks `pg_xact_status` after a lost commit. */
   transactionId(): Promise<string | undefined>;
+  /** Whether COMMIT is on its way: before that, a lost connection keeps nothing. */
+  commitSent(): boolean;
 }
 
 const begins: Readonly<Record<Isolation, string>> = {
@@ -90,6 +92,7 @@ export function openTransaction(lease: Lease, opening: Opening): OpenTransaction
   const pending = new Set<Promise<unknown>>();
   const hooks: (() => void)[] = [];
   let failed: DbError | undefined;
+  let commitSent = false;
 
   const send = (statement: Statement): Promise<pg.QueryResult> => {
     const startedAt = performance.now();
@@ -125,7 +128,13 @@ export function openTransaction(lease: Lease, opening: Opening): OpenTransaction
       return { ...tx, tenantId };
     },
     transactionId: () => first,
+    commitSent: () => commitSent,
     async commit() {
+      // Whoever loses the answer to COMMIT asks the server about this id. Work that read anything
+      // knows it by now; work that only wrote waits one round trip for it.
+      await first;
+      if (failed) throw failed;
+      commitSent = true;
       const commit = submit(client, { name: "", text: "commit", values: [] }, false);
       // Queued behind every pending write: one flight carries them all.
       const [result] = await Promise.all([

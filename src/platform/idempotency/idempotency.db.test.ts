@@ -265,7 +265,8 @@ describe("the purge", () => {
       );
     }
     await database.query(
-      "update platform.idempotency_keys set created_at = now() - interval '3 days' where tenant_id = $1 and key = 'old'",
+      `update platform.idempotency_keys set created_at = now() - interval '3 days'
+       where tenant_id = $1 and key = 'old'`,
       [tenantId],
     );
     const purge = { olderThanMs: 86_400_000, batchSize: 1 };
