@@ -30,7 +30,8 @@ export interface WorkedQueue {
   readonly name: string;
   readonly settings: Required<Omit<QueueSettings, "rate">> & Pick<QueueSettings, "rate">;
   readonly buffer: FairBuffer;
-  readonly running: Map<string, ActiveRun>;
+  /** Runs under way, in no order. */
+  readonly running: readonly ActiveRun[];
   /** How much there is to claim for: `low` is worth a large claim, `idle` only other tenants' jobs. */
   hunger(): "low" | "idle" | "none";
   /** What to claim from which lane: tenants with least in hand first, even shares. */
@@ -65,7 +66,8 @@ export function createQueue(name: string, given: QueueSettings): WorkedQueue {
   };
   assert(concurrency >= 1 && settings.tenantConcurrency >= 1, "a queue runs at least one job");
   const buffer = createFairBuffer();
-  const running = new Map<string, ActiveRun>();
+  // A short array: a Map that takes and drops a key per job rehashes all the time.
+  const running: ActiveRun[] = [];
   const runningOf = new Map<TenantId, number>();
   const servedAt = new Map<TenantId, number>();
   let turn = 0;
@@ -80,7 +82,7 @@ export function createQueue(name: string, given: QueueSettings): WorkedQueue {
     return Math.min(settings.readAheadMax, Math.floor(jobs));
   };
   const target = () => concurrency + readAhead();
-  const missing = () => target() - running.size - buffer.size;
+  const missing = () => target() - running.length - buffer.size;
 
   return {
     name,
@@ -90,7 +92,7 @@ export function createQueue(name: string, given: QueueSettings): WorkedQueue {
     hunger() {
       // Few large claims instead of many small ones, as long as there is work at hand.
       if (missing() * 2 >= target()) return "low";
-      return running.size < concurrency && missing() > 0 ? "idle" : "none";
+      return running.length < concurrency && missing() > 0 ? "idle" : "none";
     },
     shareOut(lanes) {
       // Free slots beside a well-filled buffer: they wait for tenants that have nothing in hand.
@@ -101,7 +103,7 @@ export function createQueue(name: string, given: QueueSettings): WorkedQueue {
         .sort((a, b) => a.has - b.has || a.at - b.at);
       const tenantMax = settings.tenantConcurrency + readAhead();
       const shares: LaneShare[] = [];
-      let left = Math.min(isLow ? missing() : concurrency - running.size, claimMax);
+      let left = Math.min(isLow ? missing() : concurrency - running.length, claimMax);
       for (const [index, { lane, has }] of tenants.entries()) {
         if (left <= 0) break;
         const even = Math.ceil(left / (tenants.length - index));
@@ -115,16 +117,18 @@ export function createQueue(name: string, given: QueueSettings): WorkedQueue {
       return shares;
     },
     next() {
-      return running.size < concurrency ? buffer.next(mayRun) : undefined;
+      return running.length < concurrency ? buffer.next(mayRun) : undefined;
     },
     started(run) {
-      const { id, tenantId } = run.job;
-      running.set(id, run);
+      const { tenantId } = run.job;
+      running.push(run);
       runningOf.set(tenantId, (runningOf.get(tenantId) ?? 0) + 1);
     },
     ended(run, elapsedMs) {
-      const { id, tenantId } = run.job;
-      running.delete(id);
+      const { tenantId } = run.job;
+      const at = running.indexOf(run);
+      const last = running.pop();
+      if (last && last !== run) running[at] = last;
       const count = (runningOf.get(tenantId) ?? 1) - 1;
       if (count > 0) runningOf.set(tenantId, count);
       else runningOf.delete(tenantId);

@@ -57,16 +57,7 @@ export function createRunner(config: RunnerConfig): Runner {
     onLost: () => worker.abandon(),
     onError: onError("jobs.lease"),
   });
-  const worker = createWorker({
-    ...config,
-    lease,
-    settler,
-    report: progress.report,
-    emit: (event) => {
-      if (event.kind === "finished") progress.forget(event.jobId);
-      emit?.(event);
-    },
-  });
+  const worker = createWorker({ ...config, lease, settler, progress });
   const housekeeping = createHousekeeping({ ...config, reclaimEveryMs: config.leaseMs / 4 });
   const readCancellations = () => cancelRequested(db, database, lease.workerId, worker.cancel);
   const sweep = () => {

@@ -2,8 +2,8 @@ import { type Backoff, fullJitter } from "../../kernel/backoff.ts";
 import type { Random } from "../../kernel/random.ts";
 import type { Db } from "../db/db.ts";
 import { type ClaimedJob, pinned } from "./claim.ts";
+import { createOutcomes, type OutcomeSet } from "./outcomes.ts";
 import {
-  type Batch,
   bySettlement,
   forgetSettled,
   type HeldJob,
@@ -48,86 +48,30 @@ export interface SettlerConfig {
 const patienceMs = 20;
 const backoff: Backoff = { baseMs: 20, maxMs: 2_000 };
 
-interface OpenBatch extends Batch {
-  readonly size: number;
-  /** Jobs not yet over. */
-  open: number;
-  /** Completed jobs not yet written. */
-  plain: HeldJob[];
-  /** When the first of them completed, milliseconds of `performance.now()`. */
-  plainSinceMs: number;
-  /** Whether jobs_settled may have rows of it. */
-  hasSettled: boolean;
-}
-
-interface Work {
-  readonly plain: readonly HeldJob[];
-  readonly special: readonly Settlement[];
-  readonly finished: readonly OpenBatch[];
-}
-
-/** Makes a settler; it runs by itself and needs no stop, only a last flush. */
+/** Makes a settler; it runs by itself from the first outcome on. */
 export function createSettler(config: SettlerConfig): Settler {
-  const batches = new Map<string, OpenBatch>();
-  const waiting = new Set<OpenBatch>();
-  let special: Settlement[] = [];
-  let finished: OpenBatch[] = [];
+  const outcomes = createOutcomes(patienceMs);
   let flushing: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
-  let scheduled = false;
-  let generation = 0;
+  let isScheduled = false;
   let isClosing = false;
+  let generation = 0;
 
-  const isDue = (batch: OpenBatch) => performance.now() - batch.plainSinceMs >= patienceMs;
-  const hasWork = (): boolean => {
-    if (special.length + finished.length > 0) return true;
-    for (const batch of waiting) if (isDue(batch)) return true;
-    return false;
-  };
-  const take = (all: boolean): Work => {
-    const alone: HeldJob[] = [];
-    for (const batch of waiting) {
-      if (!all && !isDue(batch)) continue;
-      alone.push(...batch.plain);
-      batch.plain = [];
-      batch.hasSettled = true;
-      waiting.delete(batch);
-    }
-    for (const job of special) {
-      const batch = batches.get(job.batchId);
-      if (batch) batch.hasSettled = true;
-    }
-    const work = { plain: alone, special, finished };
-    special = [];
-    finished = [];
-    return work;
-  };
-  const giveBack = (work: Work): void => {
-    for (const job of work.plain) {
-      const batch = batches.get(job.batchId);
-      // A batch that finished meanwhile needs no word about its completed jobs.
-      if (!batch || batch.open === 0) continue;
-      batch.plain.push(job);
-      waiting.add(batch);
-    }
-    special = [...work.special, ...special];
-    finished = [...work.finished, ...finished];
-  };
   const flushOnce = async (all: boolean): Promise<void> => {
     const born = generation;
-    const work = take(all);
-    if (work.plain.length + work.special.length + work.finished.length === 0) return;
+    const set = outcomes.take(all);
+    if (set.plain.length + set.special.length + set.finished.length === 0) return;
     try {
-      const lost = await write(config, work);
-      for (const batch of work.finished) batches.delete(batch.id);
+      const lost = await write(config, set);
+      outcomes.written(set);
       if (lost > 0) config.onLost(lost);
     } catch (error) {
-      if (born === generation) giveBack(work);
+      if (born === generation) outcomes.giveBack(set);
       throw error;
     }
   };
   const run = async (): Promise<void> => {
-    for (let attempt = 0; hasWork(); ) {
+    for (let attempt = 0; outcomes.hasDue(); ) {
       try {
         await flushOnce(false);
         attempt = 0;
@@ -140,72 +84,46 @@ export function createSettler(config: SettlerConfig): Settler {
     }
   };
   const begin = (): void => {
-    scheduled = false;
+    isScheduled = false;
+    timer = undefined;
     if (flushing) return;
     flushing = run().finally(() => {
       flushing = undefined;
-      if (hasWork()) soon();
-      else if (waiting.size > 0) later();
+      plan();
     });
   };
-  const soon = (): void => {
-    if (scheduled || flushing || isClosing) return;
-    scheduled = true;
-    setImmediate(begin);
-  };
-  const later = (): void => {
-    if (timer || flushing || isClosing) return;
-    timer = setTimeout(() => {
-      timer = undefined;
-      begin();
-    }, patienceMs);
-  };
-  const leave = (batch: OpenBatch): void => {
-    batch.open--;
-    if (batch.open > 0) return;
-    waiting.delete(batch);
-    finished.push(batch);
-    soon();
+  /** Flushes in the next turn what is due, and later what may wait. */
+  const plan = (): void => {
+    if (isScheduled || flushing || isClosing) return;
+    if (outcomes.hasDue()) {
+      isScheduled = true;
+      setImmediate(begin);
+    } else if (outcomes.hasWaiting()) {
+      timer ??= setTimeout(begin, patienceMs);
+    }
   };
 
   return {
     claimed(batchId, jobs) {
       const tenantId = jobs[0]?.tenantId;
-      if (!tenantId) return;
-      const size = jobs.length;
-      const fresh = { plain: [], plainSinceMs: 0, hasSettled: false };
-      batches.set(batchId, { tenantId, id: batchId, size, open: size, ...fresh });
+      if (tenantId) outcomes.claimed({ id: batchId, tenantId }, jobs.length);
     },
     completed(job) {
-      const batch = batches.get(job.batchId);
-      if (!batch) return;
-      if (batch.plain.length === 0) batch.plainSinceMs = performance.now();
-      batch.plain.push(job);
-      waiting.add(batch);
-      leave(batch);
-      if (waiting.size > 0) later();
+      outcomes.completed(job);
+      plan();
     },
     settled(settlement) {
-      const batch = batches.get(settlement.batchId);
-      if (!batch) return;
-      special.push(settlement);
-      leave(batch);
-      soon();
+      outcomes.settled(settlement);
+      plan();
     },
     over(job) {
-      const batch = batches.get(job.batchId);
-      if (batch) leave(batch);
+      outcomes.over(job);
+      plan();
     },
-    settling(batchId) {
-      const batch = batches.get(batchId);
-      if (batch) batch.hasSettled = true;
-    },
+    settling: outcomes.settling,
     forget() {
       generation++;
-      batches.clear();
-      waiting.clear();
-      special = [];
-      finished = [];
+      outcomes.forget();
     },
     async close() {
       isClosing = true;
@@ -217,18 +135,21 @@ export function createSettler(config: SettlerConfig): Settler {
 }
 
 /** @returns how many jobs were settled by others before */
-async function write(config: SettlerConfig, work: Work): Promise<number> {
-  const special = [...work.special].sort(bySettlement);
-  const alone = [...work.plain].sort(bySettlement);
+async function write(
+  config: SettlerConfig,
+  { plain, special, finished }: OutcomeSet,
+): Promise<number> {
+  const leaving = [...special].sort(bySettlement);
+  const alone = [...plain].sort(bySettlement);
   return config.db.platform(
     config.database,
     async (tx) => {
       const pin = pinned(tx);
-      const settling = special.length > 0 ? settle(tx, special) : [];
+      const settling = leaving.length > 0 ? settle(tx, leaving) : [];
       const completing = alone.length > 0 ? settlePlainly(tx, alone) : [];
-      const used = work.finished.filter((batch) => batch.hasSettled);
+      const used = finished.filter((batch) => batch.hasSettled);
       if (used.length > 0) forgetSettled(tx, used);
-      const removing = work.finished.length > 0 ? removeBatches(tx, work.finished) : [];
+      const removing = finished.length > 0 ? removeBatches(tx, finished) : [];
       const [, written, completed, removed] = await Promise.all([
         pin,
         settling,
@@ -236,9 +157,9 @@ async function write(config: SettlerConfig, work: Work): Promise<number> {
         removing,
       ]);
       const kept = new Set(removed.map((row) => row.id));
-      const gone = work.finished.filter((batch) => !kept.has(batch.id));
+      const gone = finished.filter((batch) => !kept.has(batch.id));
       const lostWithBatch = gone.reduce((sum, batch) => sum + batch.size, 0);
-      return special.length + alone.length - written.length - completed.length + lostWithBatch;
+      return leaving.length + alone.length - written.length - completed.length + lostWithBatch;
     },
     { name: "jobs.settle" },
   );

@@ -7,8 +7,9 @@ import { JobCancelledError, JobInterruptedError, JobLostError, JobTimeoutError }
 import type { JobsEvent } from "./events.ts";
 import type { Lease } from "./lease.ts";
 import { lookEveryMs } from "./look-plan.ts";
+import type { ProgressWriter } from "./progress.ts";
 import { createQueue, type QueueSettings, type WorkedQueue } from "./queue.ts";
-import { type ActiveRun, failure, startRun, type Verdict } from "./run.ts";
+import { type ActiveRun, createRun, failure, type RunDeps, type Verdict } from "./run.ts";
 import { errorLengthMax } from "./settle.ts";
 import type { Settler } from "./settler.ts";
 import { createSleeper, type Sleeper } from "./sleeper.ts";
@@ -25,7 +26,7 @@ export interface WorkerConfig {
   readonly pollMs: number;
   readonly lease: Lease;
   readonly settler: Settler;
-  readonly report: (job: ClaimedJob, fraction: number, note: string | undefined) => void;
+  readonly progress: ProgressWriter;
   readonly emit: ((event: JobsEvent) => void) | undefined;
 }
 
@@ -56,6 +57,8 @@ interface State {
   readonly queues: Map<string, WorkedQueue | undefined>;
   readonly sleeper: Sleeper;
   readonly claimer: Claimer;
+  /** What the runs of each queue need, made once. */
+  readonly runDeps: Map<WorkedQueue, RunDeps>;
   /** Something may wait that no look has seen. */
   isDirty: boolean;
   isStopping: boolean;
@@ -125,6 +128,7 @@ function newState(config: WorkerConfig): State {
     queues,
     sleeper: createSleeper(),
     claimer: createClaimer({ db, database, queueOf, worked: known }),
+    runDeps: new Map(),
     isDirty: true,
     isStopping: false,
     onIdle: undefined,
@@ -136,11 +140,11 @@ function worked(state: State): WorkedQueue[] {
 }
 
 function runs(state: State): ActiveRun[] {
-  return worked(state).flatMap((queue) => [...queue.running.values()]);
+  return worked(state).flatMap((queue) => queue.running);
 }
 
 function isIdle(state: State): boolean {
-  return worked(state).every((queue) => queue.running.size === 0);
+  return worked(state).every((queue) => queue.running.length === 0);
 }
 
 async function work(state: State): Promise<void> {
@@ -197,27 +201,43 @@ function fill(state: State, queue: WorkedQueue): void {
 }
 
 function begin(state: State, queue: WorkedQueue, job: ClaimedJob): void {
-  const { db, random, report, settler, definitionOf } = state.config;
+  const { settler, definitionOf } = state.config;
   const definition = definitionOf(job.kind);
-  if (!definition) {
-    const { tenantId, batchId, id } = job;
-    const error = `this process does not know the kind ${job.kind}`;
-    const delayMs = unknownKindDelayMs;
-    settler.settled({ tenantId, batchId, id, outcome: "postponed", delayMs, error });
+  if (definition) {
+    const run = createRun(runDeps(state, queue), definition, job);
+    queue.started(run);
+    run.begin();
     return;
   }
-  const keepMs = queue.settings.keepDoneForMs;
-  const deps = { db, random, keepMs, report, onSettling: settler.settling };
-  const run = startRun(deps, definition, job, (verdict) => finish(state, queue, run, verdict));
-  queue.started(run);
+  const { tenantId, batchId, id } = job;
+  const error = `this process does not know the kind ${job.kind}`;
+  const delayMs = unknownKindDelayMs;
+  settler.settled({ tenantId, batchId, id, outcome: "postponed", delayMs, error });
+}
+
+function runDeps(state: State, queue: WorkedQueue): RunDeps {
+  const known = state.runDeps.get(queue);
+  if (known) return known;
+  const { db, random, progress, settler } = state.config;
+  const made: RunDeps = {
+    db,
+    random,
+    report: progress.report,
+    keepMs: queue.settings.keepDoneForMs,
+    onSettling: settler.settling,
+    onOver: (run, verdict) => finish(state, queue, run, verdict),
+  };
+  state.runDeps.set(queue, made);
+  return made;
 }
 
 function finish(state: State, queue: WorkedQueue, run: ActiveRun, verdict: Verdict): void {
-  const { settler, emit } = state.config;
+  const { settler, progress, emit } = state.config;
   const elapsedMs = performance.now() - run.startedAtMs;
   queue.ended(run, elapsedMs);
+  if (run.hasProgress) progress.forget(run.job.id);
   writeVerdict(settler, queue.settings.keepDoneForMs, run, verdict);
-  emit?.(finishedEvent(run.job, verdict, elapsedMs));
+  if (emit) emit(finishedEvent(run.job, verdict, elapsedMs));
   fill(state, queue);
   if (queue.hunger() !== "none") state.sleeper.wake();
   if (state.isStopping && isIdle(state)) state.onIdle?.();
@@ -257,7 +277,7 @@ function finishedEvent(job: ClaimedJob, verdict: Verdict, elapsedMs: number): Jo
 }
 
 function cancel(settler: Settler, queue: WorkedQueue, jobId: string): boolean {
-  const run = queue.running.get(jobId);
+  const run = queue.running.find((active) => active.job.id === jobId);
   if (run) {
     run.abort(new JobCancelledError());
     return true;
