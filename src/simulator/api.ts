@@ -65,8 +65,9 @@ export function createApi(deps: ApiDeps): (request: ApiRequest) => Promise<ApiAn
     );
     if (paymentId === undefined) return charge(deps, lostOnce, account, request);
     if (operations) return operate(deps, { account, paymentId }, request);
-    await deps.ledger.settled();
     const payment = deps.ledger.find(account, paymentId);
+    // After reading: what is shown must be durable, and what came since is not shown.
+    await deps.ledger.settled();
     if (!payment) return { status: 404, json: { code: "unknown_payment" } };
     return { status: 200, json: snapshotOf(payment) };
   };
@@ -92,8 +93,8 @@ async function confirm(
   { method, body }: ApiRequest,
   reference: string,
 ): Promise<ApiAnswer> {
-  await deps.ledger.settled();
   const payment = deps.ledger.findByReference(reference);
+  await deps.ledger.settled();
   if (!payment) return { status: 404, json: { code: "unknown_payment" } };
   if (method !== "POST") return { status: 200, html: confirmationPage(payment) };
   const isApproved = body["decision"] === "approve";

@@ -25,7 +25,7 @@ import {
   type RefundPayment,
   type VoidPayment,
 } from "./contract.ts";
-import type { Kit } from "./deps.ts";
+import { type Kit, moneyWork } from "./deps.ts";
 import { createdEvent, letterEvent, operationRequestedEvent } from "./events.ts";
 import { decideOperation } from "./payment.ts";
 import { findPayment } from "./queries.ts";
@@ -147,7 +147,7 @@ function recordIntent(kit: Kit, ctx: Context, command: OperationCommand): Promis
     ]);
     return ok({ payment, operation });
   };
-  const options = { name: `payments.${command.kind}`, isolation: "repeatable read" } as const;
+  const options = { ...moneyWork, name: `payments.${command.kind}` };
   return kit.uow.transact(ctx, work, options);
 }
 
@@ -208,8 +208,7 @@ export function recordWith<Value>(
     await kit.reach("payments.before_record");
     return value;
   };
-  const options = { name: "payments.record", isolation: "repeatable read" } as const;
-  return kit.db.commit(ctx.tenantId, work, options);
+  return kit.db.commit(ctx.tenantId, work, { ...moneyWork, name: "payments.record" });
 }
 
 /** See `Payments.refreshPayment`. */

@@ -70,6 +70,12 @@ export interface PaymentsDeps {
   readonly failpoint?: (name: PaymentFailpoint) => void | Promise<void>;
 }
 
+/**
+ * How transactions that move money run. Whoever waited for a payment's lock starts again on a fresh
+ * snapshot, so that many who want the same payment need many attempts.
+ */
+export const moneyWork = { isolation: "repeatable read", attemptsMax: 25 } as const;
+
 /** Places where a crash must lose nothing. */
 export type PaymentFailpoint =
   | "payments.before_call"

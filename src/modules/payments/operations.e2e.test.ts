@@ -275,6 +275,42 @@ describe("captures, voids and refunds", () => {
     assert.deepEqual(await shop.quarrels(), []);
   });
 
+  it("counts nothing that a provider without a memory says it did not do", async () => {
+    const shop = openShop(bench);
+    const paid = await shop.pay();
+    await bench.control({ outage: "refuse" });
+    const pending = await refund(shop, paid, 400);
+    await bench.control({ outage: "none" });
+    assert.ok(pending.ok);
+    const snapshot = {
+      paymentId: paid.id,
+      reference: "by hand",
+      currency: "EUR",
+      authorisedMinor: 0,
+      capturedMinor: 0,
+      refundedMinor: 0,
+      isVoided: false,
+      keepsNoTotals: true,
+      operations: [
+        {
+          key: pending.value.operation.id,
+          kind: "refund",
+          amountMinor: 400,
+          status: "failed",
+          reference: "by hand",
+          failureCode: "no_cash",
+        },
+      ],
+    } as const;
+    await bench.db.commit(shop.tenantId, (tx) =>
+      shop.payments.advancePayments(tx, shop.ctx, [{ snapshot, calls: [] }]),
+    );
+    assert.equal((await shop.find(paid.id)).refundedMinor, 0);
+    const detail = await shop.payments.getPayment(shop.ctx, paid.id);
+    assert.equal(detail.ok && detail.value.operations[0]?.status, "failed");
+    assert.deepEqual(await shop.quarrels(), []);
+  });
+
   it("needs the same number of statements for one payment and for fifty", async () => {
     const shop = openShop(bench);
     const count = async (size: number) => {

@@ -7,7 +7,7 @@ import type { TenantTx } from "../../platform/db/db.ts";
 import { writeEvents } from "../../platform/events/events.ts";
 import { advancePayments } from "./advance.ts";
 import type { IncomingWebhook, PaymentId, WebhookFailure } from "./contract.ts";
-import type { Kit } from "./deps.ts";
+import { type Kit, moneyWork } from "./deps.ts";
 import { letterEvent } from "./events.ts";
 import type { ProviderEvent } from "./provider.ts";
 import { eventKey, insertDeadLetters, type NewProviderEvent, rememberEvents } from "./store.ts";
@@ -102,8 +102,7 @@ function takeIn(
     const taken = new Set<Arrival>(fresh);
     return arrivals.map((arrival) => ({ isDuplicate: !taken.has(arrival) }));
   };
-  const options = { name: "payments.webhooks", isolation: "repeatable read" } as const;
-  return kit.db.commit(tenantId, work, options);
+  return kit.db.commit(tenantId, work, { ...moneyWork, name: "payments.webhooks" });
 }
 
 /** One event id for two different bodies: one of them is lost, so a person has to look. */
