@@ -157,7 +157,7 @@ function linksAfter(tx: TenantTx, number: number): Promise<LinkRow[]> {
 async function countUnsealed(tx: TenantTx): Promise<number> {
   const { unsealed } = await tx.one<{ unsealed: number }>(sql("ledger.unsealed")`
     select count(*) as unsealed from ledger_entries
-    where tenant_id = ${tx.tenantId} and horizon >= coalesce((select max(high) from ledger_seals
-      where tenant_id = ${tx.tenantId}), 0)`);
+    where tenant_id = ${tx.tenantId} and horizon >= (select coalesce(max(high), 0) from ledger_seals
+      where tenant_id = ${tx.tenantId})`);
   return unsealed;
 }

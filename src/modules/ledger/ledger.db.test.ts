@@ -73,14 +73,23 @@ test("the database itself refuses an unbalanced statement, change and removal, a
   const insert = `insert into shared.ledger_entries
     (tenant_id, journal_id, line, account, currency, amount_minor)
     values ('${own.tenantId}', '${newId()}', 0, 'sales', 'EUR', 5)`;
-  const month = (await own.database.query<{ t: string }>(
-    `select distinct tableoid::regclass::text as t from shared.ledger_entries`,
-  )) as { t: string }[];
-  const partitions = month.map(({ t }) => t);
+  await own.database.query(
+    "select platform.ensure_month_partition('shared.ledger_entries', '2031-05-01')",
+  );
+  const months = await own.database.query<{ t: string }>(
+    "select inhrelid::regclass::text as t from pg_inherits where inhparent = 'shared.ledger_entries'::regclass",
+  );
+  const partitions = months.map(({ t }) => t);
+  assert.ok(partitions.includes("shared.ledger_entries_y2031m05"));
   const refused: readonly (readonly [string, RegExp])[] = [
     [insert, /is off by 5 EUR/],
     ...partitions.map(
-      (t) => [insert.replace("shared.ledger_entries", t), /is off by 5 EUR/] as const,
+      // Only the month of the id takes the row; elsewhere the bounds refuse it before.
+      (t) =>
+        [
+          insert.replace("shared.ledger_entries", t),
+          /is off by 5 EUR|violates partition constraint/,
+        ] as const,
     ),
     ["update shared.ledger_entries set amount_minor = amount_minor", /append-only/],
     ["delete from shared.ledger_entries", /append-only/],

@@ -34,8 +34,8 @@ interface BalanceRow extends Omit<Account, "floorMinor"> {
 
 /** Entries after the last closing, as a condition; the upper bound marks the range as short. */
 function sinceClosing(tx: TenantTx): Fragment {
-  return fragment`horizon >= coalesce((select horizon from ledger_closings
-      where tenant_id = ${tx.tenantId}), 0) and horizon <= (select 9223372036854775807)`;
+  return fragment`horizon >= (select coalesce(max(horizon), 0) from ledger_closings
+      where tenant_id = ${tx.tenantId}) and horizon <= (select 9223372036854775807)`;
 }
 
 /** Accounts in order of code and currency, each with its balance. */
