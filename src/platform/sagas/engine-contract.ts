@@ -3,11 +3,13 @@ import type { Page } from "../../kernel/page.ts";
 import type { Failure, Result } from "../../kernel/result.ts";
 import type { TenantTx } from "../db/transaction.ts";
 import type {
+  AnyNewSaga,
   NewSaga,
   SagaDefinition,
   SagaEnding,
   SagaId,
   SagaOrigin,
+  SagaOutcome,
   SagaRun,
   SagaStatus,
 } from "./saga.ts";
@@ -30,7 +32,7 @@ export interface Sagas {
    * Begins runs in the caller's transaction: one statement, sent without waiting. After the commit
    * this process runs them at once, without claiming them first.
    */
-  startSagas(tx: TenantTx, origin: SagaOrigin, sagas: readonly NewSaga<never>[]): void;
+  startSagas(tx: TenantTx, origin: SagaOrigin, sagas: readonly AnyNewSaga[]): void;
   /** Begins one run. */
   startSaga<Input>(tx: TenantTx, origin: SagaOrigin, saga: NewSaga<Input>): void;
   /**
@@ -40,6 +42,12 @@ export interface Sagas {
    *   apply nothing for it
    */
   completeSagas(tx: TenantTx, endings: readonly SagaEnding[]): Promise<ReadonlySet<SagaId>>;
+  /**
+   * What a run of this process comes to: in memory, without asking the database.
+   *
+   * @returns undefined when this process does not run it (any more): use {@link waitFor}
+   */
+  outcomeOf(id: SagaId): Promise<SagaOutcome> | undefined;
   /** Waits until a run has ended or stuck. @returns undefined when it has not within the time */
   waitFor(
     tenantId: TenantId,

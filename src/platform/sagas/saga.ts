@@ -121,6 +121,8 @@ export interface SagaEnding {
   readonly token: number;
   /** Records that are not durable yet. */
   readonly steps: SagaSteps;
+  /** What the run came to, for its view; set by whoever ends it. */
+  readonly output?: JsonValue;
   /** Called once the end is durable. */
   readonly ended: () => void;
 }
@@ -131,6 +133,8 @@ export interface StepRecord {
   readonly seq: number;
   readonly kind: "step" | "transact";
   readonly status: "done" | "failed" | "undone";
+  /** Whether it has an undo. */
+  readonly undoable?: boolean | undefined;
   /** Attempts of the last process that ran it. */
   readonly attempts: number;
   /** Milliseconds since 1970. */
@@ -154,7 +158,7 @@ export type SagaSteps = Readonly<Record<string, StepRecord>>;
 
 /** A run to start. */
 export interface NewSaga<Input = unknown> {
-  readonly saga: SagaDefinition<Input, never> | SagaDefinition<Input, unknown>;
+  readonly saga: SagaDefinition<Input, unknown>;
   /** Made by the caller, UUIDv7, so that a retry is the same run. */
   readonly id: SagaId;
   readonly input: Input;
@@ -162,6 +166,20 @@ export interface NewSaga<Input = unknown> {
   readonly runLocally?: boolean;
   /** Whose it is, where a batch has several. */
   readonly origin?: SagaOrigin;
+}
+
+/** A run of any saga: every {@link NewSaga} is one. */
+export type AnyNewSaga = Omit<NewSaga, "saga"> & {
+  readonly saga: SagaDefinition<never, unknown>;
+};
+
+/** What a run came to. */
+export interface SagaOutcome {
+  readonly status: "completed" | "compensated" | "stuck";
+  /** What the function returned, when it completed. */
+  readonly output?: unknown;
+  /** Why it was compensated. */
+  readonly failure?: StepError;
 }
 
 /** A run as it stands. */

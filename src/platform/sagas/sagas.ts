@@ -1,7 +1,9 @@
 /** Front door of sagas. */
-
+export { createSagas, type SagasConfig, sagasTopic } from "./engine.ts";
 export type { SagaFilter, SagaNotStuck, Sagas } from "./engine-contract.ts";
+export { SagaInterruptedError, SagaTimeoutError, StepFailedError } from "./errors.ts";
 export {
+  type AnyNewSaga,
   defineSaga,
   type NewSaga,
   type RetryPolicy,
@@ -10,6 +12,7 @@ export {
   type SagaEnding,
   type SagaId,
   type SagaOrigin,
+  type SagaOutcome,
   type SagaRun,
   type SagaStatus,
   type SagaSteps,
@@ -19,3 +22,4 @@ export {
   type StepRecord,
   type TransactOptions,
 } from "./saga.ts";
+export type { SagaEvent } from "./saga-event.ts";
