@@ -150,7 +150,7 @@ function advance(lane: Lane, snapshot: Snapshot): void {
 function rewind(lane: Lane, seq: number): void {
   lane.near = Math.min(lane.near, seq);
   lane.safe = Math.min(lane.safe, seq);
-  lane.ahead = 0;
+  if (lane.near === lane.safe) lane.ahead = 0;
   lane.fence = undefined;
 }
 
