@@ -20,6 +20,7 @@ const owners: readonly (readonly [name: string, scope: MigrationScope])[] = [
   ["modules/carts", "tenant"],
   ["modules/orders", "tenant"],
   ["modules/payments", "tenant"],
+  ["modules/receipts", "tenant"],
 ];
 
 /** The migration lines of the whole product, in the order they are applied. */

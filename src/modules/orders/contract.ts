@@ -227,6 +227,8 @@ export type NewReturn = {
   | {
       readonly orderId: null;
       readonly currency: string;
+      /** Who brought them, where that is known. */
+      readonly customerId?: string | null;
       readonly lines: readonly NewReturnLineWithoutReceipt[];
     }
 );
@@ -246,6 +248,8 @@ export interface ReturnLine {
 export interface OrderReturn {
   readonly id: ReturnId;
   readonly orderId: OrderId | null;
+  /** Who brought them; null where nobody knows. */
+  readonly customerId: string | null;
   readonly currency: string;
   readonly refundMinor: number;
   readonly reason: string | null;

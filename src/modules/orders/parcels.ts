@@ -186,7 +186,7 @@ function takeBack(
   return ok(made);
 }
 
-type Decided = Result<Pick<OrderReturn, "currency" | "lines">, ReturnFailure>;
+type Decided = Result<Pick<OrderReturn, "currency" | "customerId" | "lines">, ReturnFailure>;
 
 function ofOrder(working: Working, wanted: Extract<NewReturn, { orderId: OrderId }>): Decided {
   const { orderId } = wanted;
@@ -197,7 +197,8 @@ function ofOrder(working: Working, wanted: Extract<NewReturn, { orderId: OrderId
   const decision = decideReturn(order, working.lines.get(orderId) ?? [], wanted.lines);
   if (!decision.ok) return decision;
   keep(working, decision.value.order, decision.value.lines, wanted.createdAt);
-  return ok({ currency: order.currency, lines: decision.value.recorded });
+  const { currency, customerId } = order;
+  return ok({ currency, customerId, lines: decision.value.recorded });
 }
 
 function withoutReceipt(wanted: Extract<NewReturn, { orderId: null }>): Decided {
@@ -206,5 +207,6 @@ function withoutReceipt(wanted: Extract<NewReturn, { orderId: null }>): Decided 
     return { ...line, restock, lineNo: index + 1, orderLineNo: null };
   });
   assert(lines.length > 0, "a return has at least one line");
-  return ok({ currency: wanted.currency, lines });
+  const { currency, customerId = null } = wanted;
+  return ok({ currency, customerId, lines });
 }

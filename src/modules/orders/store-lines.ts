@@ -124,11 +124,12 @@ export async function findReturnIds(tx: TenantTx, ids: readonly string[]): Promi
 export function insertReturns(tx: TenantTx, made: readonly OrderReturn[]): void {
   if (made.length === 0) return;
   tx.write(sql("orders.insert_returns")`
-    insert into returns (tenant_id, id, order_id, currency, refund_minor, reason,
+    insert into returns (tenant_id, id, order_id, customer_id, currency, refund_minor, reason,
       external_reference, created_at)
     select ${tx.tenantId}::uuid, r.*
     from unnest(${uuidArray(made.map((one) => one.id))}::uuid[],
       ${uuidArray(made.map((one) => one.orderId ?? "NULL"))}::uuid[],
+      ${uuidArray(made.map((one) => one.customerId ?? "NULL"))}::uuid[],
       ${made.map((one) => one.currency)}::text[],
       ${intArray(made.map((one) => one.refundMinor))}::bigint[],
       ${made.map((one) => one.reason)}::text[],

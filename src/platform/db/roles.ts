@@ -35,11 +35,11 @@ function rolePassword(ownerUrl: string, role: string): string {
 export async function prepareRoles(client: pg.Client, ownerUrl: string): Promise<void> {
   for (const role of Object.values(roleNames)) {
     const { rowCount } = await client.query("select 1 from pg_roles where rolname = $1", [role]);
-    const exists = rowCount === 1;
     const password = client.escapeLiteral(rolePassword(ownerUrl, role));
-    const verb = exists ? "alter" : "create";
-    const options = "login nosuperuser nobypassrls nocreatedb nocreaterole noinherit";
-    await client.query(`${verb} role ${role} ${options} password ${password}`);
+    // An owner that is no superuser may make confined roles, but not name those attributes later.
+    const confined = "nosuperuser nobypassrls nocreatedb nocreaterole noinherit";
+    if (rowCount === 1) await client.query(`alter role ${role} login password ${password}`);
+    else await client.query(`create role ${role} login ${confined} password ${password}`);
   }
   const { app, platform } = roleNames;
   await client.query(`

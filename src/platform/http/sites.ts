@@ -8,18 +8,28 @@ import { problemError } from "./problem.ts";
 export interface SitesConfig {
   /** Folder of the built console and shop, with `index.html` and `shop.html`. */
   readonly dist: string;
+  /** Origins beside our own that pages may call: vaults that take card numbers. */
+  readonly connectOrigins?: readonly string[];
 }
 
 /** Scripts, styles and calls come from here alone; drawn pictures may be data URLs. */
-const pagePolicy =
-  "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; " +
-  "connect-src 'self'; object-src 'none'; base-uri 'self'; frame-ancestors 'none'";
+function pagePolicyFor(connectOrigins: readonly string[]): string {
+  return (
+    "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; " +
+    `connect-src ${["'self'", ...connectOrigins].join(" ")}; ` +
+    "object-src 'none'; base-uri 'self'; frame-ancestors 'none'"
+  );
+}
 
 /**
  * Serves the console under `/console` and each brand's shop under `/shop/<name>`. Paths of their
  * own routers get the page; files have their hash in their name and may be kept for ever.
  */
-export async function addSites(app: FastifyInstance, { dist }: SitesConfig): Promise<void> {
+export async function addSites(
+  app: FastifyInstance,
+  { dist, connectOrigins = [] }: SitesConfig,
+): Promise<void> {
+  const pagePolicy = pagePolicyFor(connectOrigins);
   await app.register(fastifyStatic, {
     root: dist,
     serve: false,

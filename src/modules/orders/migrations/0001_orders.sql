@@ -120,6 +120,7 @@ create table returns (
   tenant_id           uuid        not null,
   id                  uuid        not null,
   order_id            uuid,
+  customer_id         uuid,
   currency            text        not null check (char_length(currency) = 3),
   refund_minor        bigint      not null check (refund_minor >= 0),
   reason              text,
@@ -161,3 +162,9 @@ create table order_batches (
   check (done between 0 and total and refused between 0 and done)
 );
 select platform.protect_tenant_table('order_batches');
+
+-- What other modules may read of orders.
+create view orders_view with (security_invoker = true) as
+  select tenant_id, id, number, status, currency, total_minor, refunded_minor, customer_id,
+    item_quantity, placed_at
+  from orders;

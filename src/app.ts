@@ -1,0 +1,301 @@
+import path from "node:path";
+import { type Commerce, createCommerce } from "./commerce.ts";
+import type { Config } from "./config.ts";
+import { present } from "./kernel/assert.ts";
+import { systemClock } from "./kernel/clock.ts";
+import type { TenantId } from "./kernel/ids.ts";
+import { migrationLines } from "./migration-lines.ts";
+import { inventoryJobs } from "./modules/inventory/index.ts";
+import { ledgerJobs } from "./modules/ledger/index.ts";
+import { findOrders } from "./modules/orders/index.ts";
+import {
+  createManualProvider,
+  createSimulatorProvider,
+  paymentJobs,
+} from "./modules/payments/index.ts";
+import { documentsQueue, receiptJobs, receiptSubscription } from "./modules/receipts/index.ts";
+import { createTenants, type Tenants } from "./modules/tenants/index.ts";
+import { createDb, type Db } from "./platform/db/db.ts";
+import { migrate } from "./platform/db/migrate.ts";
+import type { StatementReport } from "./platform/db/transaction.ts";
+import { eventsTopic } from "./platform/events/event.ts";
+import { createSubscriptions, type Subscriptions } from "./platform/events/subscriptions.ts";
+import { useCursorSecret } from "./platform/http/cursor.ts";
+import { createHealth, databaseDependency, type Health } from "./platform/http/health.ts";
+import type { HttpLog } from "./platform/http/log.ts";
+import { createMetrics, type Metrics } from "./platform/http/metrics.ts";
+import type { Route } from "./platform/http/route.ts";
+import { createHttpServer, type HttpServer } from "./platform/http/server.ts";
+import { createStatementScope, type StatementScope } from "./platform/http/statement-scope.ts";
+import { jobTopics } from "./platform/jobs/job.ts";
+import { createJobs, type Jobs } from "./platform/jobs/jobs.ts";
+import { createOutgoing } from "./platform/outgoing/outgoing.ts";
+import { createPlacements, type Placements } from "./platform/placement/placements.ts";
+import { createSagas, type Sagas } from "./platform/sagas/sagas.ts";
+import { createWakeup, type Wakeup } from "./platform/wakeup/wakeup.ts";
+import {
+  createHousekeeper,
+  type Housekeeper,
+  houseJobs,
+  provisionTenants,
+} from "./processes/housekeeping/housekeeping.ts";
+import { createOperations } from "./processes/operations/index.ts";
+import { failureStatuses, routesOf } from "./routes.ts";
+
+/** A payment provider in a process of its own, for trying and for tests. */
+export interface SimulatorAddress {
+  readonly baseUrl: string;
+  readonly apiKey: string;
+  readonly webhookSecrets: readonly string[];
+}
+
+/** What the process is made of. */
+export interface AppConfig {
+  readonly config: Config;
+  /** Owner URL of the home database: configured, or the embedded server's. */
+  readonly homeUrl: string;
+  readonly operatorKey: string;
+  /** Signs cursors. */
+  readonly secret: string;
+  readonly simulator?: SimulatorAddress;
+  readonly log: HttpLog;
+  /** Operations of the caller's own, such as the demo's. */
+  readonly extraRoutes?: readonly Route[];
+  readonly onMigration?: (name: string) => void;
+}
+
+/** The running program. */
+export interface App {
+  readonly commerce: Commerce;
+  readonly tenants: Tenants;
+  readonly placements: Placements;
+  readonly db: Db;
+  /** Jobs of the home database. */
+  readonly jobs: Jobs;
+  readonly subscriptions: Subscriptions;
+  readonly sagas: Sagas;
+  /** Absent without the role `api`. */
+  readonly http: HttpServer | undefined;
+  /** Starts workers, then listens. */
+  start(): Promise<{ readonly url: string | undefined; readonly port: number | undefined }>;
+  /** Stops in order: not ready, stop claiming, drain, give leases back, end the pools. */
+  stop(): Promise<void>;
+}
+
+/** Folder of the built console and shop. */
+const sitesDist = path.join(import.meta.dirname, "..", "console", "dist");
+
+/** Brings every database up to date and builds the whole program, from the bottom up. */
+export async function createApp(given: AppConfig): Promise<App> {
+  const { config, log } = given;
+  useCursorSecret(given.secret);
+  const metrics = createMetrics();
+  const scope = createStatementScope();
+  const placements = openPlacements(given);
+  await migrateAll(placements, given);
+  const db = openDb(given, placements, { metrics, scope });
+  const databases = await openDatabases(placements, log);
+  const sagas = createSagas({ db, databases: databases.map(({ name }) => name) });
+  const commerce = createCommerce({
+    db,
+    clock: systemClock,
+    sagas,
+    providers: providersOf(given),
+    instantProviders: new Set(["manual"]),
+    onBatch: metrics.onBatch,
+  });
+  const tenants = createTenants({
+    db,
+    placements,
+    lines: migrationLines,
+    operatorKey: given.operatorKey,
+  });
+  const jobsOf = createAllJobs(db, databases, commerce, tenants);
+  const home = present(jobsOf.get("home"), "jobs of the home database");
+  const subscriptions = createSubscriptions({ db, databases });
+  subscriptions.register(receiptSubscription());
+  const operations = createOperations({ ...commerce, sagas, subscriptions, jobs: home });
+  const health = createHealth([
+    databaseDependency("postgres/home", placements.urlsOf("home").platform),
+  ]);
+  const http = config.roles.includes("api")
+    ? await createHttpServer({
+        ...httpConfigOf(given),
+        routes: [...routesOf({ commerce, tenants, operations }), ...(given.extraRoutes ?? [])],
+        authenticate: tenants.authenticate,
+        health,
+        metrics,
+        scope,
+      })
+    : undefined;
+  const housekeeper = createHousekeeper({ db, placements }, (err) =>
+    log.error({ err }, "housekeeping failed; it is tried again within the hour"),
+  );
+  const jobs = [...jobsOf.values()];
+  const parts = { config, db, placements, databases, sagas, tenants, jobs, home };
+  const life = lifeOf({ ...parts, subscriptions, housekeeper, health, http });
+  return { commerce, tenants, placements, db, jobs: home, subscriptions, sagas, http, ...life };
+}
+
+interface Living {
+  readonly config: Config;
+  readonly db: Db;
+  readonly placements: Placements;
+  readonly databases: readonly OpenDatabase[];
+  readonly sagas: Sagas;
+  readonly tenants: Tenants;
+  readonly jobs: readonly Jobs[];
+  readonly home: Jobs;
+  readonly subscriptions: Subscriptions;
+  readonly housekeeper: Housekeeper;
+  readonly health: Health;
+  readonly http: HttpServer | undefined;
+}
+
+/** How the parts start and stop, in order. */
+function lifeOf(parts: Living): Pick<App, "start" | "stop"> {
+  const { config, databases, sagas, jobs, subscriptions, housekeeper, health, http } = parts;
+  const isWorker = config.roles.includes("worker");
+  return {
+    async start() {
+      await Promise.all(databases.map(({ wakeup }) => wakeup.start()));
+      sagas.start();
+      await provisionTenants(parts.home, parts.tenants);
+      if (isWorker) {
+        await Promise.all(jobs.map((each) => each.start()));
+        await subscriptions.start();
+        housekeeper.start();
+      }
+      health.markStarted();
+      if (!http) return { url: undefined, port: undefined };
+      return http.listen({ port: config.port, host: config.host });
+    },
+    async stop() {
+      health.markDraining();
+      housekeeper.stop();
+      await Promise.all([...jobs.map((each) => each.stop()), subscriptions.stop()]);
+      await http?.close(config.shutdown);
+      await sagas.stop({ withinMs: 2_000 });
+      await Promise.all(databases.map(({ wakeup }) => wakeup.stop()));
+      await health.stop();
+      await parts.db.stop();
+      await parts.placements.stop();
+    },
+  };
+}
+
+function httpConfigOf({ config, simulator, log }: AppConfig) {
+  return {
+    failureStatuses,
+    info: { title: "BrandOS", version: "1" },
+    limits: config.http,
+    corsOrigins: config.corsOrigins,
+    trustedProxies: config.trustedProxies,
+    development: config.environment === "development",
+    sites: { dist: sitesDist, connectOrigins: simulator ? [simulator.baseUrl] : [] },
+    log,
+  };
+}
+
+function openDb(
+  { config, log }: AppConfig,
+  placements: Placements,
+  { metrics, scope }: { readonly metrics: Metrics; readonly scope: StatementScope },
+): Db {
+  const db = createDb({
+    urlsOf: placements.urlsOf,
+    placementOf: placements.placementOf,
+    poolLimits: config.pool,
+    prepare: config.database.prepare,
+    onPoolEvent: metrics.onPoolEvent,
+    onRetry: metrics.onRetry,
+    onStatement(report) {
+      scope.onStatement(report);
+      reportSlow(config, log, report);
+    },
+  });
+  metrics.watchPools(() => db.pools());
+  return db;
+}
+
+function openPlacements({ config, homeUrl }: AppConfig): Placements {
+  const { appUrl, platformUrl, clusters } = config.database;
+  return createPlacements({
+    homeUrl,
+    clusters,
+    ...(appUrl ? { homeAppUrl: appUrl } : {}),
+    ...(platformUrl ? { homePlatformUrl: platformUrl } : {}),
+  });
+}
+
+/** The home database first: it knows the others. */
+async function migrateAll(placements: Placements, given: AppConfig): Promise<void> {
+  const onApplied = given.onMigration ? { onApplied: given.onMigration } : {};
+  const home = { ownerUrl: given.homeUrl, home: true, schemas: ["shared"] };
+  await migrate({ ...home, lines: migrationLines, ...onApplied });
+  for (const { database: _, ...target } of await placements.targets()) {
+    await migrate({ ...target, lines: migrationLines, ...onApplied });
+  }
+}
+
+interface OpenDatabase {
+  readonly name: string;
+  readonly wakeup: Wakeup;
+}
+
+async function openDatabases(
+  placements: Placements,
+  log: HttpLog,
+): Promise<readonly OpenDatabase[]> {
+  const names = await placements.databases();
+  const known = names.includes("home") ? names : ["home", ...names];
+  return known.map((name) => ({
+    name,
+    wakeup: createWakeup({
+      url: placements.urlsOf(name).platform,
+      topics: [...jobTopics, eventsTopic],
+      onError: (err) => log.warn({ err, database: name }, "the wake-up connection broke"),
+    }),
+  }));
+}
+
+function createAllJobs(
+  db: Db,
+  databases: readonly OpenDatabase[],
+  commerce: Commerce,
+  tenants: Tenants,
+): ReadonlyMap<string, Jobs> {
+  const brandOf = async (tenantId: string): Promise<string> => {
+    const tenant = await tenants.get(tenantId as TenantId);
+    return tenant.ok ? tenant.value.name : "";
+  };
+  const definitions = [
+    ...inventoryJobs(db),
+    ...ledgerJobs(db),
+    ...paymentJobs(commerce.payments),
+    ...receiptJobs({ findOrders, brandOf }),
+    ...commerce.orders.jobs,
+    ...houseJobs(commerce),
+  ];
+  const queues = { [documentsQueue]: { keepDoneForMs: 7 * 24 * 60 * 60_000 } };
+  return new Map(
+    databases.map(({ name, wakeup }) => [
+      name,
+      createJobs({ db, database: name, definitions, queues, others: {}, wakeup }),
+    ]),
+  );
+}
+
+function providersOf({ simulator }: AppConfig) {
+  const manual = createManualProvider();
+  if (!simulator) return [manual];
+  const client = createOutgoing({ name: "payments.simulator", reach: "any" });
+  return [createSimulatorProvider({ ...simulator, client }), manual];
+}
+
+function reportSlow(config: Config, log: HttpLog, report: StatementReport): void {
+  const { slowStatementMs } = config;
+  if (slowStatementMs === 0 || report.elapsedMs < slowStatementMs) return;
+  const { name, elapsedMs, rowCount } = report;
+  log.warn({ statement: name, elapsedMs: Math.round(elapsedMs), rowCount }, "slow statement");
+}

@@ -1,0 +1,145 @@
+import pg from "pg";
+import { newId, type TenantId } from "../../kernel/ids.ts";
+import type { Carts } from "../../modules/carts/index.ts";
+import { expiryJob } from "../../modules/inventory/index.ts";
+import { ledgerUpkeepJob } from "../../modules/ledger/index.ts";
+import { sweepPaymentsJob } from "../../modules/payments/index.ts";
+import type { Tenants } from "../../modules/tenants/index.ts";
+import type { Db } from "../../platform/db/db.ts";
+import { purgeIdempotencyKeys } from "../../platform/idempotency/keys.ts";
+import {
+  defineJob,
+  type JobDefinition,
+  type Jobs,
+  type Schedule,
+} from "../../platform/jobs/jobs.ts";
+import type { Placements } from "../../platform/placement/placements.ts";
+
+/** Age from which an idempotency key is forgotten: longer than any client retries. */
+const keyAgeMs = 3 * 24 * 60 * 60_000;
+/** Age from which an open cart is forgotten. */
+const cartAgeMs = 60 * 24 * 60 * 60_000;
+const cartsPerBatch = 1_000;
+/** Months of partitions made ahead. */
+const monthsAhead = 3;
+
+/** What housekeeping looks after. */
+export interface HousekeepingDeps {
+  readonly db: Db;
+  readonly carts: Pick<Carts, "deleteOld">;
+  readonly placements: Placements;
+}
+
+const sweepCartsJob = "house.sweep_carts";
+
+/** Jobs of housekeeping: what is too old goes. */
+export function houseJobs({ carts }: Pick<HousekeepingDeps, "carts">): readonly JobDefinition[] {
+  const sweep = defineJob({
+    kind: sweepCartsJob,
+    async handle({ ctx, signal }) {
+      const before = new Date(Date.now() - cartAgeMs);
+      for (;;) {
+        const gone = await carts.deleteOld(ctx.tenantId, before, cartsPerBatch);
+        if (gone < cartsPerBatch || signal.aborted) return;
+      }
+    },
+  });
+  return [sweep];
+}
+
+/** What every tenant has done for it on a clock; the names identify them, so setting is repeatable. */
+const schedules: readonly Schedule[] = [
+  scheduleOf("expire reservations", "*/10 * * * * *", expiryJob),
+  scheduleOf("sweep payments", "*/30 * * * * *", sweepPaymentsJob),
+  scheduleOf("close and seal the ledger", "*/5 * * * *", ledgerUpkeepJob),
+  scheduleOf("sweep carts", "17 3 * * *", sweepCartsJob),
+];
+
+function scheduleOf(name: string, cron: string, kind: string): Schedule {
+  return { name, cron, timeZone: "UTC", job: { kind, queue: "house", payload: {} } };
+}
+
+/** Sets the schedules of one tenant. */
+export async function provisionTenant(jobs: Jobs, tenantId: TenantId): Promise<void> {
+  const ctx = {
+    tenantId,
+    actor: { kind: "system", id: "housekeeping" },
+    requestId: `provision-${newId()}`,
+  } as const;
+  const known = new Set((await jobs.schedules.list(ctx)).map(({ name }) => name));
+  for (const schedule of schedules) {
+    if (!known.has(schedule.name)) await jobs.schedules.put(ctx, schedule);
+  }
+}
+
+/** Sets the schedules of every active tenant: at start, for those that came while we were away. */
+export async function provisionTenants(jobs: Jobs, tenants: Pick<Tenants, "list">): Promise<void> {
+  let cursor: string | undefined;
+  do {
+    const page = await tenants.list(cursor, 100);
+    for (const { id, status } of page.items) {
+      if (status === "active") await provisionTenant(jobs, id);
+    }
+    cursor = page.nextCursor;
+  } while (cursor !== undefined);
+}
+
+/** A timer of the process for what belongs to no tenant. */
+export interface Housekeeper {
+  start(): void;
+  stop(): void;
+}
+
+/** Makes partitions ahead and forgets old keys, at start and every hour. Every node does; it is idempotent. */
+export function createHousekeeper(
+  { db, placements }: Pick<HousekeepingDeps, "db" | "placements">,
+  onError: (error: unknown) => void,
+): Housekeeper {
+  let timer: NodeJS.Timeout | undefined;
+  const round = async (): Promise<void> => {
+    for (const { database, ownerUrl, schemas } of await placements.targets()) {
+      await ensurePartitions(ownerUrl, schemas, { from: new Date(), months: monthsAhead });
+      await purgeIdempotencyKeys(db, database, { olderThanMs: keyAgeMs });
+    }
+  };
+  return {
+    start() {
+      timer ??= setInterval(() => void round().catch(onError), 60 * 60_000);
+      timer.unref();
+      void round().catch(onError);
+    },
+    stop() {
+      clearInterval(timer);
+      timer = undefined;
+    },
+  };
+}
+
+/**
+ * Makes the monthly partitions of every table that has them, as the owner.
+ *
+ * @param schemas tenant schemas of the database; the platform's own are always included
+ */
+export async function ensurePartitions(
+  ownerUrl: string,
+  schemas: readonly string[],
+  range: { readonly from: Date; readonly months: number },
+): Promise<void> {
+  const client = new pg.Client({ connectionString: ownerUrl });
+  await client.connect();
+  try {
+    await client.query("set lock_timeout = '5s'");
+    await client.query(
+      `select platform.ensure_month_partition(parent.oid::regclass,
+         (date_trunc('month', $2::timestamptz) + make_interval(months => month))::date)
+       from pg_class parent
+       join pg_namespace home on home.oid = parent.relnamespace
+       join pg_partitioned_table partitioned on partitioned.partrelid = parent.oid
+       cross join generate_series(0, $3::int) as month
+       where home.nspname = any($1::text[]) and partitioned.partstrat = 'r'`,
+      [[...schemas, "platform"], range.from, range.months],
+    );
+  } finally {
+    await client.end();
+  }
+}
