@@ -18,8 +18,8 @@ if (Number.parseInt(process.versions.node, 10) < 24) {
 
 /** Tiers by suffix, in the order they run: cheap ones first. */
 const tiers = ["pure", "db", "http", "sim", "e2e"];
-/** Longest a test file may run, milliseconds. */
-const fileTimeoutMs = 600_000;
+/** Longest a test may run, milliseconds. */
+const testTimeoutMs = { quick: 120_000, slow: 300_000 };
 
 const { values: options, positionals: words } = parseArgs({
   allowPositionals: true,
@@ -56,10 +56,11 @@ async function main() {
   const slow = files.filter((file) => tierOf(file) === "e2e");
   let code = 0;
   if (quick.length > 0) {
-    code = await run(quick, Number(options.concurrency ?? Math.max(2, Math.min(cores, 8))));
+    const concurrency = Number(options.concurrency ?? Math.max(2, Math.min(cores, 8)));
+    code = await run(quick, concurrency, testTimeoutMs.quick);
   }
   // These start servers, browsers and kill things: alone, so that timings mean something.
-  if (slow.length > 0 && !interrupted) code = (await run(slow, 1)) || code;
+  if (slow.length > 0 && !interrupted) code = (await run(slow, 1, testTimeoutMs.slow)) || code;
   for (const line of skipped) process.stdout.write(`${line}\n`);
   return code;
 }
@@ -89,11 +90,11 @@ function testFiles(folder) {
   });
 }
 
-function run(files, concurrency) {
+function run(files, concurrency, timeoutMs) {
   const args = [
     "--test",
     `--test-concurrency=${concurrency}`,
-    `--test-timeout=${fileTimeoutMs}`,
+    `--test-timeout=${timeoutMs}`,
     ...(options.grep ? [`--test-name-pattern=${options.grep}`] : []),
     ...files,
   ];
