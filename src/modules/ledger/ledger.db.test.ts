@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { newId, newIdAt } from "../../kernel/ids.ts";
 import type { Isolation } from "../../platform/db/db.ts";
 import { DbError } from "../../platform/db/errors.ts";
-import type { Journal } from "./contract.ts";
+import type { ChainReport, Journal } from "./contract.ts";
 import { closeBalances, postEntries, sealEntries } from "./index.ts";
 import {
   brokenInvariants,
@@ -297,6 +297,16 @@ test("journals are found by what they are about, page by page", async () => {
   assert.ok(found.every((journal) => journal.entries.length === 2));
 });
 
+/** Seals until nothing is left: any transaction of the server, also another test's, holds it back. */
+async function sealAll(own: LedgerBench): Promise<ChainReport> {
+  const deadline = performance.now() + 20_000;
+  for (;;) {
+    await own.db.commit(own.tenantId, (tx) => sealEntries(tx, own.ctx, 4));
+    const report = await own.ledger.verify(own.tenantId);
+    if (report.entriesUnsealed === 0 || performance.now() > deadline) return report;
+  }
+}
+
 test("a changed, removed or slipped-in entry breaks the chain at its seal", async () => {
   const tamperings = [
     "update shared.ledger_entries set amount_minor = amount_minor * 2 where tenant_id = $1 and line = 0",
@@ -311,12 +321,9 @@ test("a changed, removed or slipped-in entry breaks the chain at its seal", asyn
     for (let index = 0; index < 6; index++) {
       await own.ledger.post(own.ctx, transfer("receivable", "sales", 7));
     }
-    for (let index = 0; index < 3; index++) {
-      await own.db.commit(own.tenantId, (tx) => sealEntries(tx, own.ctx, 4));
-    }
-    const before = await own.ledger.verify(own.tenantId);
-    assert.equal(before.intact && before.sealsChecked, 3);
-    assert.equal(before.entriesChecked + before.entriesUnsealed, 12);
+    const before = await sealAll(own);
+    assert.ok(before.intact && before.sealsChecked >= 3);
+    assert.equal(before.entriesChecked, 12);
     // Only a superuser can switch the triggers off; the chain is there for him.
     await own.database.query("set session_replication_role = replica");
     await own.database.query(text, [own.tenantId]);

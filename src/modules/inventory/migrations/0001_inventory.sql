@@ -89,7 +89,7 @@ create trigger no_change before update or delete on stock_movements
 -- Promises units of cells, given in order of (variant, location), or fails the transaction. Sent last
 -- of its transaction: hot rows are locked only while the commit is written.
 create function inventory_take(tenant uuid, variants uuid[], places uuid[], units integer[])
-  returns timestamptz language plpgsql as $$
+  returns timestamptz language plpgsql set search_path from current as $$
 declare
   touched integer;
 begin

@@ -145,7 +145,7 @@ end;
 
 -- Decides under the account's lock whether it keeps above its floor, active holds deducted.
 create function ledger_guard_floor(tenant uuid, code text, unit text) returns void
-  language plpgsql as $$
+  language plpgsql set search_path from current as $$
 declare
   guarded ledger_accounts;
   held bigint;
@@ -170,7 +170,8 @@ end $$;
 -- Every statement's entries sum to zero per journal and currency, so every journal does, always.
 -- Set-based: one pass over the added rows, not one call per row. It also stands for the foreign
 -- key to the accounts, which would lock the account's row for every entry.
-create function ledger_check_entries() returns trigger language plpgsql as $$
+create function ledger_check_entries() returns trigger
+  language plpgsql set search_path from current as $$
 declare
   wrong record;
   touched record;
@@ -202,7 +203,7 @@ end $$;
 
 -- Refuses ids that are taken by another content; a repeat of the same content passes.
 create function ledger_check_repeats(tenant uuid, ids uuid[], contents uuid[]) returns boolean
-  language plpgsql volatile as $$
+  language plpgsql volatile set search_path from current as $$
 declare
   other uuid;
 begin
@@ -226,7 +227,8 @@ end $$;
 -- Row triggers are inherited by every partition. Statement triggers are not, so each partition gets
 -- its own (a later month from platform.ensure_month_partition): neither the owner nor a direct write
 -- goes past them.
-create function ledger_guard_table(target regclass) returns void language plpgsql as $$
+create function ledger_guard_table(target regclass) returns void
+  language plpgsql set search_path from current as $$
 begin
   execute format('create trigger no_truncate before truncate on %s
     for each statement execute function ledger_refuse_change()', target);
