@@ -2,16 +2,17 @@ import { isDeepStrictEqual } from "node:util";
 import type { Context } from "../../kernel/context.ts";
 import { newId } from "../../kernel/ids.ts";
 import { fail, ok, type Result } from "../../kernel/result.ts";
-import { findUnstorableText } from "../../kernel/text.ts";
+import { findUnstorableText, isStorableText } from "../../kernel/text.ts";
 import type { TenantTx } from "../../platform/db/db.ts";
-import { appendEvents } from "../../platform/events/events.ts";
+import { appendEvents, type EventOrigin } from "../../platform/events/events.ts";
 import type { CommandDeps, Outcome } from "./commands.ts";
 import type { CatalogFailure, Collection, CollectionId } from "./contract.ts";
-import { findCollection } from "./queries.ts";
+import { findCollection, isUuid } from "./queries.ts";
 import {
   bumpCatalog,
   deleteCollection as deleteCollectionRow,
   findCollections,
+  insertCollections,
   lockCatalog,
   writeCollection,
 } from "./store.ts";
@@ -106,6 +107,40 @@ export function deleteCollection(
       return ok(undefined);
     },
     { name: "catalog.delete_collection" },
+  );
+}
+
+/**
+ * Makes the collections that are missing among some handles, titled like them, in the caller's
+ * transaction. What cannot be a handle is passed over.
+ */
+export async function ensureCollections(
+  tx: TenantTx,
+  origin: EventOrigin,
+  handles: ReadonlySet<string>,
+): Promise<void> {
+  const wanted = [...handles].filter(
+    (handle) =>
+      isStorableText(handle) && findHandleProblem(handle) === undefined && !isUuid(handle),
+  );
+  if (wanted.length === 0) return;
+  const [catalogVersion, found] = await Promise.all([lockCatalog(tx), findCollections(tx, wanted)]);
+  const known = new Set(found.map(({ handle }) => handle));
+  const missing = wanted
+    .filter((handle) => !known.has(handle))
+    .map((handle) => ({ id: newId<"collection">(), handle, title: handle }));
+  if (missing.length === 0) return;
+  insertCollections(tx, missing);
+  bumpCatalog(tx);
+  appendEvents(
+    tx,
+    origin,
+    missing.map(({ id, ...names }) => ({
+      type: "catalog.collection_created",
+      version: 1,
+      stream: `collection:${id}`,
+      data: { collectionId: id, ...names, catalogVersion },
+    })),
   );
 }
 

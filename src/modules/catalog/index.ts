@@ -26,7 +26,11 @@ import {
 } from "./commands.ts";
 import type {
   CatalogFailure,
+  CatalogImport,
   Collection,
+  ImportFailure,
+  ImportId,
+  ImportRefusal,
   PriceChange,
   Product,
   ProductFilter,
@@ -38,6 +42,10 @@ import type {
   VariantInput,
   VariantQuote,
 } from "./contract.ts";
+import { exportProducts, exportRefusals } from "./export-queries.ts";
+import { type ImportCommand, importProducts } from "./import-commands.ts";
+import type { ImportFormat } from "./import-rows.ts";
+import { findImport, listImports, listRefusals } from "./import-store.ts";
 import {
   catalogVersion,
   countProducts,
@@ -54,6 +62,8 @@ import { unitPriceOf } from "./quote.ts";
 
 export type { CollectionPatch, CollectionTarget, NewCollection } from "./collections.ts";
 export type { ProductTarget, VariantTarget } from "./commands.ts";
+export type { ImportCommand } from "./import-commands.ts";
+export type { ImportFormat } from "./import-rows.ts";
 export type { ListedProduct, ProductPosition } from "./queries.ts";
 export { catalogRoutes } from "./routes.ts";
 
@@ -106,6 +116,26 @@ export interface Catalog {
     tenantId: TenantId,
     page: { readonly after?: string | undefined; readonly limit: number },
   ): Promise<readonly Collection[]>;
+  /** Imports products from a file; going on under the same id after an interruption. */
+  importProducts(
+    ctx: Context,
+    command: ImportCommand,
+  ): Promise<Result<CatalogImport, ImportFailure>>;
+  findImport(tenantId: TenantId, id: ImportId): Promise<CatalogImport | undefined>;
+  listImports(
+    tenantId: TenantId,
+    page: { readonly after?: string | undefined; readonly limit: number },
+  ): Promise<readonly CatalogImport[]>;
+  /** Rows an import could not use, behind the row `after`. */
+  listRefusals(
+    tenantId: TenantId,
+    id: ImportId,
+    page: { readonly after: number; readonly limit: number },
+  ): Promise<readonly ImportRefusal[]>;
+  /** The same as CSV, in chunks. */
+  exportRefusals(tenantId: TenantId, id: ImportId): AsyncGenerator<string>;
+  /** Writes all products as an import reads them, in chunks of whole lines. */
+  exportProducts(tenantId: TenantId, format: ImportFormat): AsyncGenerator<string>;
   /** Quotes variants in one currency, in the caller's transaction: one statement. */
   quoteVariants(
     tx: TenantTx,
@@ -143,6 +173,13 @@ export function createCatalog({ db }: CatalogDeps): Catalog {
       db.read(tenantId, (tx) => findCollection(tx, idOrHandle), { name }),
     listCollections: (tenantId, page) =>
       db.read(tenantId, (tx) => listCollections(tx, page), { name }),
+    importProducts: (ctx, command) => importProducts(db, ctx, command),
+    findImport: (tenantId, id) => db.read(tenantId, (tx) => findImport(tx, id), { name }),
+    listImports: (tenantId, page) => db.read(tenantId, (tx) => listImports(tx, page), { name }),
+    listRefusals: (tenantId, id, page) =>
+      db.read(tenantId, (tx) => listRefusals(tx, id, page), { name }),
+    exportRefusals: (tenantId, id) => exportRefusals(db, tenantId, id),
+    exportProducts: (tenantId, format) => exportProducts(db, tenantId, format),
     quoteVariants,
     catalogVersion,
     unitPriceOf,

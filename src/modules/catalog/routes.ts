@@ -4,6 +4,7 @@ import { type Route, type RouteReply, route } from "../../platform/http/route.ts
 import { PageOf, pageFields, readPage } from "../../platform/http/shapes.ts";
 import { collectionRoutes } from "./collection-routes.ts";
 import type { Product, ProductFilter, VariantId } from "./contract.ts";
+import { importRoutes } from "./import-routes.ts";
 import type { Catalog } from "./index.ts";
 import {
   Named,
@@ -42,6 +43,7 @@ export function catalogRoutes(catalog: Catalog): readonly Route[] {
     updateVariantRoute(catalog),
     pricesRoute(catalog),
     ...collectionRoutes(catalog),
+    ...importRoutes(catalog),
   ];
 }
 

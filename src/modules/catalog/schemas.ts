@@ -37,8 +37,11 @@ const NullableMinor = Type.Union([Minor, Type.Null()]);
 
 /** Id or handle in a path. */
 export const Named = Type.Object({ id: Type.String({ minLength: 1, maxLength: 200 }) });
+/** Path of a product. */
 export const ProductParams = Type.Object({ id: IdOf<"product">() });
+/** Path of a variant. */
 export const VariantParams = Type.Object({ id: IdOf<"variant">() });
+/** Path of a collection. */
 export const CollectionParams = Type.Object({ id: IdOf<"collection">() });
 
 const PriceInput = Type.Object({

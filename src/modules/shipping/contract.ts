@@ -106,8 +106,9 @@ export type ShippingZonePatch = Partial<Omit<NewShippingZone, "id">>;
 /** What may be set on a method; absent leaves it; rates are replaced as a whole. */
 export type ShippingMethodPatch = Partial<Omit<NewShippingMethod, "id">>;
 
-/** Most zones, and most methods, of a tenant. */
+/** Most zones of a tenant. */
 export const shippingZonesMax = 200;
+/** Most methods of a tenant. */
 export const shippingMethodsMax = 200;
 
 export type ShippingFailure =

@@ -131,9 +131,10 @@ export type TaxRatePatch = Partial<Omit<NewTaxRate, "id" | "zoneId">>;
 
 /** Most compound rates of one category in one zone. */
 export const compoundRatesMax = 2;
-/** Most zones, and most rates, of a tenant. */
+/** Most zones of a tenant. */
 export const taxZonesMax = 500;
-export const taxRatesMax = 5_000;
+/** Most rates of one category in one zone. */
+export const taxRatesPerCategoryMax = 10;
 
 export type TaxFailure =
   | { readonly code: "tax.zone_not_found"; readonly zoneId: string }

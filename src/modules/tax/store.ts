@@ -36,7 +36,7 @@ export async function listZones(tx: TenantTx): Promise<readonly TaxZone[]> {
   return rows.map(toZone);
 }
 
-/** Lists a tenant's rates, of one zone or of all, in order of application: at most taxRatesMax. */
+/** Lists a tenant's rates, of one zone or of all, in order of application. */
 export async function listRates(
   tx: TenantTx,
   zoneId: TaxZoneId | null = null,

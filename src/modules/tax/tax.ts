@@ -6,6 +6,7 @@ import {
   type TaxFailure,
   type TaxRate,
   type TaxZone,
+  taxRatesPerCategoryMax,
 } from "./contract.ts";
 
 type Invalid = Extract<TaxFailure, { readonly code: "tax.invalid" }>;
@@ -34,7 +35,9 @@ export function findRateProblem(rate: TaxRate, others: readonly TaxRate[]): Inva
   if (rate.isCompound && siblings.filter((each) => each.isCompound).length >= compoundRatesMax) {
     return invalid("isCompound", `a category has at most ${compoundRatesMax} compound rates`);
   }
-  if (siblings.length >= 10) return invalid("category", "a category has at most 10 rates");
+  if (siblings.length >= taxRatesPerCategoryMax) {
+    return invalid("category", `a category has at most ${taxRatesPerCategoryMax} rates`);
+  }
   return findNameProblem(rate);
 }
 
