@@ -24,7 +24,10 @@ async function main() {
           'Run "npm rebuild node --ignore-scripts=false", then try again.',
       );
     }
-    await buildConsole();
+    await buildConsole().catch((error) => {
+      // The API, the shop and the command line work without it.
+      process.stderr.write(`\n${error.message}\n\nGoing on without the console.\n`);
+    });
   } catch (error) {
     process.stderr.write(`\n${error.message}\n`);
     process.exitCode = 1;
