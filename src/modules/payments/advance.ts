@@ -65,10 +65,12 @@ export async function advancePayments(
     letters: [],
   };
   const now = deps.clock();
-  const advances = observations.map((observation) =>
-    observe(ledger, observation, observation.origin ?? ctx, now),
-  );
-  await write(deps, tx, ledger, now);
+  const advances = observations.map((observation) => {
+    const origin = observation.origin ?? ctx;
+    // Imported history moves as of its own time.
+    return observe(ledger, observation, origin, origin.occurredAt ?? now);
+  });
+  await write(deps, tx, ledger);
   return advances;
 }
 
@@ -91,7 +93,7 @@ function observe(
   ledger.payments.set(paymentId, after);
   if (merged.isChanged) ledger.changed.add(paymentId);
   const isBelieved = merged.isChanged || !merged.trouble;
-  const settled = isBelieved ? settle(ledger, after, { snapshot, calls }, origin) : [];
+  const settled = isBelieved ? settle(ledger, after, { snapshot, origin, now }) : [];
   for (const step of merged.steps) {
     ledger.events.push({ origin, event: stepEvent(after, step, calls) });
     const journals = journalsOf(after, step, settled, now);
@@ -117,12 +119,18 @@ function counted(ledger: Ledger, before: Payment, seen: ProviderPayment): Provid
   };
 }
 
+/** What was heard, from whom, and as of when. */
+interface Hearing {
+  readonly snapshot: ProviderPayment;
+  readonly origin: EventOrigin;
+  readonly now: Date;
+}
+
 /** Matches the provider's operations to ours that still wait. @returns ours that ended now, well or not */
 function settle(
   ledger: Ledger,
   payment: Payment,
-  { snapshot }: PaymentObservation,
-  origin: EventOrigin,
+  { snapshot, origin, now }: Hearing,
 ): PaymentOperation[] {
   const ended: PaymentOperation[] = [];
   for (const { key, status, reference, failureCode } of snapshot.operations) {
@@ -130,7 +138,7 @@ function settle(
     if (!ours) continue;
     ledger.pending.delete(key);
     const reason = failureCode === undefined ? {} : { failureCode };
-    ledger.settled.push({ id: ours.id, status, reference, ...reason });
+    ledger.settled.push({ id: ours.id, status, reference, settledAt: now, ...reason });
     const operation = { ...ours, status, ...reason };
     ended.push(operation);
     if (status === "failed") {
@@ -161,11 +169,10 @@ async function write(
   deps: Pick<PaymentsDeps, "postJournals">,
   tx: TenantTx,
   ledger: Ledger,
-  now: Date,
 ): Promise<void> {
   const changed = [...ledger.payments.values()].filter(({ id }) => ledger.changed.has(id));
   if (changed.length > 0) updatePayments(tx, changed);
-  if (ledger.settled.length > 0) settleOperations(tx, ledger.settled, now);
+  if (ledger.settled.length > 0) settleOperations(tx, ledger.settled);
   if (ledger.letters.length > 0) insertDeadLetters(tx, ledger.letters);
   writeEvents(tx, ledger.events);
   if (ledger.journals.length > 0) await deps.postJournals(tx, ledger.journals);

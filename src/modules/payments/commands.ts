@@ -3,14 +3,14 @@ import { assert } from "../../kernel/assert.ts";
 import type { Context } from "../../kernel/context.ts";
 import { fail, ok, type Result } from "../../kernel/result.ts";
 import type { TenantTx } from "../../platform/db/db.ts";
-import { appendEvents, type EventOrigin } from "../../platform/events/events.ts";
+import { appendEvents, type EventOrigin, writeEvents } from "../../platform/events/events.ts";
 import type { IdempotencyFailure } from "../../platform/idempotency/contract.ts";
 import { enqueueJobs } from "../../platform/jobs/jobs.ts";
 import { advancePayments } from "./advance.ts";
 import { enquire, operate } from "./calls.ts";
 import {
+  type AttributedPayment,
   type CapturePayment,
-  type NewPayment,
   type OperationFailure,
   type OperationOutcome,
   type Payment,
@@ -48,11 +48,22 @@ export function createPayments(
   { clock }: Pick<Kit, "clock">,
   tx: TenantTx,
   ctx: EventOrigin,
-  payments: readonly NewPayment[],
+  payments: readonly AttributedPayment[],
 ): void {
   if (payments.length === 0) return;
-  insertPayments(tx, payments, clock());
-  appendEvents(tx, ctx, payments.map(createdEvent));
+  const now = clock();
+  const attributed = payments.map(({ origin, ...payment }) => ({
+    origin: origin ?? ctx.byStream?.(`payment:${payment.id}`) ?? ctx,
+    payment,
+  }));
+  insertPayments(
+    tx,
+    attributed.map(({ origin, payment }) => ({ payment, createdAt: origin.occurredAt ?? now })),
+  );
+  writeEvents(
+    tx,
+    attributed.map(({ origin, payment }) => ({ origin, event: createdEvent(payment) })),
+  );
 }
 
 /** See `Payments.capturePayment`. */
@@ -134,7 +145,8 @@ function recordIntent(kit: Kit, ctx: Context, command: OperationCommand): Promis
     const amount = decideOperation(payment, pending, command);
     if (!amount.ok) return amount;
     const now = kit.clock();
-    const operation = await insertOperation(tx, { ...command, amountMinor: amount.value }, now);
+    const intent = { ...command, amountMinor: amount.value };
+    const operation = await insertOperation(tx, intent, ctx.occurredAt ?? now);
     appendEvents(tx, ctx, [operationRequestedEvent(payment, operation)]);
     enqueueJobs(tx, ctx, [
       {

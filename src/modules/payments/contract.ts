@@ -93,6 +93,11 @@ export interface NewPayment {
   readonly returnUrl?: string;
 }
 
+/** An intent together with who caused it; default: the context of the call. */
+export interface AttributedPayment extends NewPayment {
+  readonly origin?: EventOrigin;
+}
+
 /** A capture, void or refund as the provider knows it. */
 export interface ProviderOperation {
   /** The idempotency key it was sent with; the provider's own id if it was not ours. */
@@ -394,9 +399,10 @@ export const paymentEventTypes: readonly (keyof PaymentEvents)[] = [
 export interface Payments {
   /**
    * Records intents in the caller's transaction, one statement for any number; nothing is charged yet.
+   * Those whose origin stands for an earlier moment (imports) are dated with it.
    * A second intent for the same order and attempt fails the transaction (ERR_DB_CONSTRAINT).
    */
-  createPayments(tx: TenantTx, ctx: EventOrigin, payments: readonly NewPayment[]): void;
+  createPayments(tx: TenantTx, ctx: EventOrigin, payments: readonly AttributedPayment[]): void;
   /**
    * Asks the provider to take the money of a recorded intent. Call it outside any transaction, after
    * the intent is committed. Safe to repeat: the id is the idempotency key. A timeout is resolved by

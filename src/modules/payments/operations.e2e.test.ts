@@ -311,6 +311,40 @@ describe("captures, voids and refunds", () => {
     assert.deepEqual(await shop.quarrels(), []);
   });
 
+  it("dates imported history with its own time, in payments, journals and events", async () => {
+    const shop = openShop(bench);
+    const occurredAt = new Date("2011-01-05T10:00:00Z");
+    const then = { ...shop.ctx, occurredAt };
+    const intent = {
+      id: newId<"payment">(),
+      orderId: newId<"order">(),
+      provider: "manual",
+      amountMinor: 500,
+      currency: "GBP",
+    };
+    const observation = await shop.payments.charge(then, intent);
+    await bench.db.commit(shop.tenantId, async (tx) => {
+      shop.payments.createPayments(tx, shop.ctx, [{ ...intent, origin: then }]);
+      await shop.payments.advancePayments(tx, shop.ctx, [{ ...observation, origin: then }]);
+    });
+    const paid = await shop.find(intent.id);
+    assert.deepEqual([paid.createdAt, paid.updatedAt], [occurredAt, occurredAt]);
+    const refunded = await shop.payments.refundPayment(then, {
+      paymentId: intent.id,
+      operationId: operationId(),
+      basis: "return",
+    });
+    assert.deepEqual(refunded.ok && refunded.value.operation.requestedAt, occurredAt);
+    const dates = await bench.database.query<{ at: Date }>(
+      `select occurred_at as at from shared.ledger_journals where tenant_id = $1
+       union all select occurred_at from platform.events where tenant_id = $1
+       union all select settled_at from shared.payment_operations where tenant_id = $1`,
+      [shop.tenantId],
+    );
+    assert.ok(dates.length >= 7);
+    for (const { at } of dates) assert.deepEqual(at, occurredAt);
+  });
+
   it("needs the same number of statements for one payment and for fifty", async () => {
     const shop = openShop(bench);
     const count = async (size: number) => {

@@ -20,13 +20,20 @@ import {
   toPayment,
 } from "./rows.ts";
 
+/** A new intent and when it came about. */
+export interface DatedPayment {
+  readonly payment: NewPayment;
+  readonly createdAt: Date;
+}
+
 /** Writes new intents, without waiting. */
-export function insertPayments(tx: TenantTx, payments: readonly NewPayment[], now: Date): void {
+export function insertPayments(tx: TenantTx, dated: readonly DatedPayment[]): void {
+  const payments = dated.map(({ payment }) => payment);
   tx.write(sql("payments.insert")`
     insert into payments (tenant_id, id, order_id, attempt, provider, capture_mode, status, currency,
       amount_minor, instrument_token, created_at, updated_at)
     select ${tx.tenantId}::uuid, id, order_id, attempt, provider, capture_mode, 'created', currency,
-      amount_minor, instrument_token, ${now}, ${now}
+      amount_minor, instrument_token, created_at, created_at
     from unnest(${uuidArray(payments.map(({ id }) => id))}::uuid[],
       ${uuidArray(payments.map(({ orderId }) => orderId))}::uuid[],
       ${intArray(payments.map(({ attempt }) => attempt ?? 1))}::smallint[],
@@ -34,8 +41,10 @@ export function insertPayments(tx: TenantTx, payments: readonly NewPayment[], no
       ${payments.map(({ captureMode }) => captureMode ?? "automatic")}::text[],
       ${payments.map(({ currency }) => currency)}::text[],
       ${intArray(payments.map(({ amountMinor }) => amountMinor))}::bigint[],
-      ${payments.map(({ instrumentToken }) => instrumentToken ?? null)}::text[])
-      as new (id, order_id, attempt, provider, capture_mode, currency, amount_minor, instrument_token)`);
+      ${payments.map(({ instrumentToken }) => instrumentToken ?? null)}::text[],
+      ${dated.map(({ createdAt }) => createdAt)}::timestamptz[])
+      as new (id, order_id, attempt, provider, capture_mode, currency, amount_minor,
+        instrument_token, created_at)`);
 }
 
 /** Reads payments and locks their rows, in order of id, until the transaction ends. */
@@ -144,23 +153,21 @@ export interface SettledOperation {
   readonly status: "succeeded" | "failed";
   readonly reference: string;
   readonly failureCode?: string;
+  readonly settledAt: Date;
 }
 
 /** Writes how pending operations ended, without waiting. */
-export function settleOperations(
-  tx: TenantTx,
-  settled: readonly SettledOperation[],
-  now: Date,
-): void {
+export function settleOperations(tx: TenantTx, settled: readonly SettledOperation[]): void {
   tx.write(sql("payments.settle_operations")`
     update payment_operations as o
     set status = n.status, provider_reference = n.reference, failure_code = n.failure_code,
-      settled_at = ${now}
+      settled_at = n.settled_at
     from unnest(${uuidArray(settled.map(({ id }) => id))}::uuid[],
       ${settled.map(({ status }) => status)}::text[],
       ${settled.map(({ reference }) => reference)}::text[],
-      ${settled.map(({ failureCode }) => failureCode ?? null)}::text[])
-      as n (id, status, reference, failure_code)
+      ${settled.map(({ failureCode }) => failureCode ?? null)}::text[],
+      ${settled.map(({ settledAt }) => settledAt)}::timestamptz[])
+      as n (id, status, reference, failure_code, settled_at)
     where o.tenant_id = ${tx.tenantId} and o.id = n.id and o.status = 'pending'`);
 }
 
