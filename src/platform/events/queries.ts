@@ -31,15 +31,20 @@ export function eventsOfStream(
     order by e.position limit ${limit}`);
 }
 
+/** An event and the transaction that recorded it: events of one commit belong together. */
+export interface StoriedEvent extends RecordedEvent {
+  readonly transactionId: string;
+}
+
 /** The events of several streams, oldest first: one statement for a timeline. */
 export function eventsOfStreams(
   tx: Tx & { readonly tenantId: TenantId },
   streams: readonly string[],
   limit = eventsPageMax,
-): Promise<RecordedEvent[]> {
+): Promise<StoriedEvent[]> {
   assertPage(limit);
-  return tx.rows<RecordedEvent>(sql("events.of_streams")`
-    select ${eventColumns} from platform.events e
+  return tx.rows<StoriedEvent>(sql("events.of_streams")`
+    select ${eventColumns}, e.xmin::text as "transactionId" from platform.events e
     where e.tenant_id = ${tx.tenantId} and e.stream = any(${streams}::text[])
     order by e.position limit ${limit}`);
 }

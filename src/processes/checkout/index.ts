@@ -2,7 +2,7 @@ import type { Context } from "../../kernel/context.ts";
 import type { TenantId } from "../../kernel/ids.ts";
 import { fail, ok, type Result } from "../../kernel/result.ts";
 import type { OrderId } from "../../modules/orders/contract.ts";
-import type { PaymentAdvance } from "../../modules/payments/contract.ts";
+import type { PaymentAdvance, PaymentId } from "../../modules/payments/contract.ts";
 import { type Coalescer, createCoalescer } from "../../platform/coalescer/coalescer.ts";
 import type { TenantTx } from "../../platform/db/db.ts";
 import { splitsOnDataErrors } from "../../platform/db/errors.ts";
@@ -18,7 +18,14 @@ import type {
   PlaceOrderFailure,
 } from "./contract.ts";
 import type { Asked, CheckoutDeps } from "./deps.ts";
-import { abandon, checkoutStatusOf, definePayOrder, markConfirmed, markPaid } from "./pay.ts";
+import {
+  abandon,
+  checkoutStatusOf,
+  definePayOrder,
+  markConfirmed,
+  markPaid,
+  settledAs,
+} from "./pay.ts";
 import { type PlaceItem, type PlaceResult, placeOrders } from "./place.ts";
 
 export type { Asked, CheckoutDeps } from "./deps.ts";
@@ -53,7 +60,8 @@ export interface Checkout {
 /** Builds the process. */
 export function createCheckout(given: Omit<CheckoutDeps, "payOrder">): Checkout {
   const deps: CheckoutDeps = { ...given, payOrder: null };
-  const payOrder = definePayOrder(deps);
+  const settlements = createSettlements();
+  const payOrder = definePayOrder(deps, settlements.settle);
   const placing = createPlacing({ ...deps, payOrder });
   const place = async (ctx: Context, command: PlaceOrder): Promise<PlaceResult> => {
     const claim = claimStep(ctx, "checkout.place");
@@ -66,7 +74,7 @@ export function createCheckout(given: Omit<CheckoutDeps, "payOrder">): Checkout 
     async checkout(ctx, command, waitMs) {
       const placed = await place(ctx, command);
       if (!placed.ok) return placed;
-      return toResult(await settledOutcome(deps, ctx, placed.value, waitMs));
+      return toResult(await settledOutcome({ deps, settlements, ctx, waitMs }, placed.value));
     },
     onPaymentsAdvanced: (tx, origin, advances) => followPayments(deps, tx, origin, advances),
   };
@@ -87,23 +95,59 @@ function createPlacing(deps: CheckoutDeps): Coalescer<PlaceItem, PlaceResult> {
   });
 }
 
+/** Outcomes that callers of this process wait for. */
+interface Settlements {
+  /** Remembers the outcome of an order, if somebody waits for it. */
+  readonly settle: (outcome: CheckoutOutcome) => void;
+  /** From now on somebody waits. */
+  await(orderId: string): void;
+  /** The outcome, if it came; nobody waits any more. */
+  take(orderId: string): CheckoutOutcome | undefined;
+}
+
+function createSettlements(): Settlements {
+  const awaited = new Map<string, CheckoutOutcome | undefined>();
+  return {
+    settle(outcome) {
+      if (awaited.has(outcome.orderId)) awaited.set(outcome.orderId, outcome);
+    },
+    await(orderId) {
+      if (!awaited.has(orderId)) awaited.set(orderId, undefined);
+    },
+    take(orderId) {
+      const outcome = awaited.get(orderId);
+      awaited.delete(orderId);
+      return outcome;
+    },
+  };
+}
+
+interface Settling {
+  readonly deps: CheckoutDeps;
+  readonly settlements: Settlements;
+  readonly ctx: Context;
+  readonly waitMs: number;
+}
+
 /** Waits for the saga of a pending outcome and gives what it came to. */
 async function settledOutcome(
-  deps: CheckoutDeps,
-  ctx: Context,
+  { deps, settlements, ctx, waitMs }: Settling,
   placed: CheckoutOutcome,
-  waitMs: number,
 ): Promise<CheckoutOutcome> {
   if (placed.status !== "pending" || placed.sagaId === null) return placed;
+  settlements.await(placed.orderId);
   const run = await deps.sagas.waitFor(ctx.tenantId, placed.sagaId as SagaId, {
     timeoutMs: waitMs,
     ...(ctx.signal ? { signal: ctx.signal } : {}),
   });
-  if (run?.status === "completed") return run.output as unknown as CheckoutOutcome;
+  const settled = settlements.take(placed.orderId);
+  if (settled) return settled;
   if (run?.status === "compensated") {
     return { ...placed, status: "declined", failureCode: "payment_unresolved", sagaId: null };
   }
-  return placed;
+  // Settled by another node, before we waited, or not yet: the payment knows.
+  const found = await deps.payments.getPayment(ctx, placed.paymentId as PaymentId);
+  return found.ok ? settledAs(placed, found.value.payment) : placed;
 }
 
 /** A declined payment is a refusal to the caller, also when a retry reads it from its key. */

@@ -33,9 +33,14 @@ class TakenOverError extends Error {
  * A refused card is an answer: the order is cancelled and its stock is free again. If the
  * provider's answer stays unknown, the undo makes sure that nothing was or will be charged, and
  * cancels the order.
+ *
+ * @param onSettled told of every outcome once it is durable
  */
-export function definePayOrder(deps: CheckoutDeps): SagaDefinition<PayOrder, CheckoutOutcome> {
-  const finishes = createFinishes(deps);
+export function definePayOrder(
+  deps: CheckoutDeps,
+  onSettled: (outcome: CheckoutOutcome) => void,
+): SagaDefinition<PayOrder, CheckoutOutcome> {
+  const finishes = createFinishes(deps, onSettled);
   return defineSaga({
     name: "checkout.pay_order",
     version: 1,
@@ -57,17 +62,24 @@ export function definePayOrder(deps: CheckoutDeps): SagaDefinition<PayOrder, Che
   });
 }
 
-function createFinishes(deps: CheckoutDeps): Coalescer<Finish, CheckoutOutcome> {
+function createFinishes(
+  deps: CheckoutDeps,
+  onSettled: (outcome: CheckoutOutcome) => void,
+): Coalescer<Finish, CheckoutOutcome> {
   return createCoalescer({
     name: "checkout.finish",
     batchMax: 200,
     inFlightMax: 2,
     waitingMax: 10_000,
     isSplittable: splitsOnDataErrors,
-    run: (tenantId, items) =>
-      deps.db.commit(tenantId as TenantId, (tx) => finishAll(deps, tx, items), {
+    async run(tenantId, items) {
+      const work = (tx: TenantTx) => finishAll(deps, tx, items);
+      const outcomes = await deps.db.commit(tenantId as TenantId, work, {
         name: "checkout.finish",
-      }),
+      });
+      for (const outcome of outcomes) onSettled(outcome);
+      return outcomes;
+    },
     ...(deps.onBatch ? { onBatch: deps.onBatch } : {}),
   });
 }
@@ -205,16 +217,29 @@ async function giveUp(
 
 /** What a checkout came to, by the state of its payment. */
 export function outcomeOf(input: PayOrder, payment: Payment | undefined): CheckoutOutcome {
-  return {
+  const placed: CheckoutOutcome = {
     orderId: input.orderId,
     number: input.number,
-    status: checkoutStatusOf(payment),
+    status: "pending",
     currency: input.payment.currency,
     totalMinor: input.payment.amountMinor,
     paymentId: input.payment.id,
     sagaId: null,
-    failureCode: payment?.failureCode ?? null,
-    nextActionUrl: payment?.status === "requires_action" ? (payment.nextActionUrl ?? null) : null,
+    failureCode: null,
+    nextActionUrl: null,
+  };
+  return payment ? settledAs(placed, payment) : placed;
+}
+
+/** A placed order's outcome, brought up to date with its payment. */
+export function settledAs(placed: CheckoutOutcome, payment: Payment): CheckoutOutcome {
+  const isWaiting = payment.status === "requires_action";
+  return {
+    ...placed,
+    status: checkoutStatusOf(payment),
+    sagaId: null,
+    failureCode: payment.failureCode ?? null,
+    nextActionUrl: isWaiting ? (payment.nextActionUrl ?? null) : null,
   };
 }
 

@@ -1,6 +1,6 @@
 import type { PostedJournal } from "../../modules/ledger/contract.ts";
 import type { Payment, PaymentOperation } from "../../modules/payments/contract.ts";
-import type { RecordedEvent } from "../../platform/events/events.ts";
+import type { StoriedEvent } from "../../platform/events/queries.ts";
 import type { SagaRun } from "../../platform/sagas/sagas.ts";
 
 /** What an entry of a timeline tells of. */
@@ -36,7 +36,7 @@ export interface TimelineJob {
 
 /** All that is known of one order. */
 export interface OrderFacts {
-  readonly events: readonly RecordedEvent[];
+  readonly events: readonly StoriedEvent[];
   readonly saga: SagaRun | undefined;
   readonly payments: readonly {
     readonly payment: Payment;
@@ -72,8 +72,8 @@ export function tellTimeline(facts: OrderFacts): readonly TimelineEntry[] {
   return entries.toSorted((a, b) => a.at.getTime() - b.at.getTime() || rank[a.kind] - rank[b.kind]);
 }
 
-function requests(events: readonly RecordedEvent[]): readonly TimelineEntry[] {
-  const first = new Map<string, RecordedEvent>();
+function requests(events: readonly StoriedEvent[]): readonly TimelineEntry[] {
+  const first = new Map<string, StoriedEvent>();
   for (const event of events) if (!first.has(event.requestId)) first.set(event.requestId, event);
   return [...first].map(([requestId, event]) => ({
     at: event.recordedAt,
@@ -87,21 +87,21 @@ function requests(events: readonly RecordedEvent[]): readonly TimelineEntry[] {
   }));
 }
 
-function transactions(events: readonly RecordedEvent[]): readonly TimelineEntry[] {
-  const groups = Map.groupBy(events, (event) => event.horizon);
-  return [...groups].map(([horizon, group]) => {
-    const first = group[0] as RecordedEvent;
+function transactions(events: readonly StoriedEvent[]): readonly TimelineEntry[] {
+  const groups = Map.groupBy(events, (event) => event.transactionId);
+  return [...groups].map(([transactionId, group]) => {
+    const first = group[0] as StoriedEvent;
     return {
       at: first.recordedAt,
       kind: "transaction",
       title: `Transaction with ${group.length} ${group.length === 1 ? "event" : "events"}`,
       requestId: first.requestId,
-      detail: { transactionId: horizon, types: group.map((event) => event.type) },
+      detail: { transactionId, types: group.map((event) => event.type) },
     };
   });
 }
 
-function eventEntry(event: RecordedEvent): TimelineEntry {
+function eventEntry(event: StoriedEvent): TimelineEntry {
   return {
     at: event.recordedAt,
     kind: "event",
