@@ -49,7 +49,12 @@ describe("batches of changes", async () => {
 
   it("answer a retry with the first outcome and change nothing twice", async () => {
     const { ctx, ids } = await setup(3);
-    const claim = { key: "k", principal: "p", route: "POST /v1/orders/batch", fingerprint: "f" };
+    const claim = {
+      key: "k",
+      principal: "p",
+      route: "POST /v1/orders/batch",
+      fingerprint: "ab".repeat(32),
+    };
     const changes = ids.map((orderId): OrderChange => ({ orderId, to: "fulfilled" }));
     const ask = () => orders.applyChanges({ ...ctx, idempotency: { ...claim } }, changes);
     const first = await ask();
@@ -94,7 +99,7 @@ describe("batches of changes", async () => {
       database: "home",
       definitions: orders.jobs,
       pollMs: 50,
-      onEvent: (event) => event.kind === "settled" && finished.resolve(),
+      onEvent: (event) => event.kind === "finished" && finished.resolve(),
     });
     await jobs.start();
     await finished.promise;
