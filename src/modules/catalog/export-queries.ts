@@ -6,7 +6,7 @@ import type { CollectionId, ImportId, Product, Variant } from "./contract.ts";
 import { csvField } from "./csv-records.ts";
 import { type ImportFormat, textColumns } from "./import-rows.ts";
 import { listRefusals } from "./import-store.ts";
-import { type ProductRow, productColumns, toProduct } from "./queries.ts";
+import { type ProductRow, productColumns, toProduct } from "./product-store.ts";
 
 /** Products read at once: memory is one such page. */
 const pageRows = 500;

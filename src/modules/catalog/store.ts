@@ -2,7 +2,7 @@ import type { TenantTx } from "../../platform/db/db.ts";
 import { intArray, sql, uuidArray } from "../../platform/db/sql.ts";
 import type { Collection, CollectionId, ProductId, Variant, VariantId } from "./contract.ts";
 import type { ProductContent } from "./product.ts";
-import { type ProductRow, productColumns, toProduct } from "./queries.ts";
+import { type ProductRow, productColumns, toProduct } from "./product-store.ts";
 import type { StoredProduct } from "./upsert.ts";
 
 /**
