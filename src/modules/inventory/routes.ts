@@ -26,8 +26,10 @@ const Quantity = Type.Integer({ minimum: 1, maximum: quantityMax });
 const Change = Type.Integer({ minimum: -quantityMax, maximum: quantityMax });
 const Reference = Type.String({ minLength: 1, maxLength: 200 });
 const Id = Type.Object({ id: Uuid });
+/** Items of a page when the caller does not say. */
+const limitDefault = 20;
 const pageFields = {
-  limit: Type.Integer({ minimum: 1, maximum: 100, default: 20 }),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 20 })),
   cursor: Type.Optional(Type.String({ maxLength: 2_000 })),
 };
 
@@ -109,7 +111,7 @@ function locationRoutes(inventory: Inventory): readonly Route[] {
           id: Type.Optional(Uuid),
           code: Type.String({ pattern: "^[a-z0-9][a-z0-9_-]{0,39}$" }),
           name: Type.String({ minLength: 1, maxLength: 200 }),
-          priority: Type.Integer({ minimum: 0, maximum: 1_000_000, default: 100 }),
+          priority: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000_000, default: 100 })),
         },
         strict,
       ),
@@ -118,7 +120,8 @@ function locationRoutes(inventory: Inventory): readonly Route[] {
     failures: ["inventory.location_taken"],
     async handle({ ctx, body }) {
       const id = (body.id ?? newId()) as LocationId;
-      const location: Location = { ...body, id, active: true };
+      const { code, name, priority = 100 } = body;
+      const location: Location = { id, code, name, priority, active: true };
       const made = await inventory.createLocation(ctx, location);
       return made.ok ? ok({ status: 201, body: made.value }) : made;
     },
@@ -149,9 +152,10 @@ function listStockRoute(inventory: Inventory): Route {
     },
     failures: ["request.bad_cursor"],
     async handle({ ctx, query }) {
-      const { variantId, locationId, ...rest } = query;
+      const { variantId, locationId, limit = limitDefault, ...rest } = query;
       const page = await inventory.listStock(ctx.tenantId, {
         ...rest,
+        limit,
         variantIds: variantId === undefined ? undefined : [variantId as VariantId],
         locationId: locationId as LocationId | undefined,
       });
@@ -312,9 +316,10 @@ function movementsRoute(inventory: Inventory): Route {
     },
     failures: ["request.bad_cursor"],
     async handle({ ctx, query }) {
-      const { variantId, locationId, ...rest } = query;
+      const { variantId, locationId, limit = limitDefault, ...rest } = query;
       const page = await inventory.listMovements(ctx.tenantId, {
         ...rest,
+        limit,
         variantId: variantId as VariantId | undefined,
         locationId: locationId as LocationId | undefined,
       });

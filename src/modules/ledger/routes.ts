@@ -33,8 +33,10 @@ const Leg = Type.Object(
   },
   { additionalProperties: false },
 );
+/** Items of a page when the caller does not say. */
+const limitDefault = 20;
 const pageFields = {
-  limit: Type.Integer({ minimum: 1, maximum: 100, default: 20 }),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 20 })),
   cursor: Type.Optional(Type.String({ maxLength: 2_000 })),
 };
 const strict = { additionalProperties: false };
@@ -113,7 +115,7 @@ function listAccountsRoute(ledger: Ledger): Route {
     },
     failures: ["request.bad_cursor"],
     async handle({ ctx, query }) {
-      const page = await ledger.listAccounts(ctx.tenantId, query);
+      const page = await ledger.listAccounts(ctx.tenantId, { limit: limitDefault, ...query });
       if (!page.ok) return page;
       return ok({ body: { ...page.value, items: page.value.items.map(accountBody) } });
     },
@@ -186,6 +188,7 @@ function statementRoute(ledger: Ledger): Route {
     async handle({ ctx, params, query }) {
       const { currency, from, before, ...page } = query;
       const statement = await ledger.statement(ctx.tenantId, {
+        limit: limitDefault,
         ...page,
         code: params.code,
         currency,
@@ -251,7 +254,7 @@ function listJournalsRoute(ledger: Ledger): Route {
     },
     failures: ["request.bad_cursor"],
     async handle({ ctx, query }) {
-      const page = await ledger.listJournals(ctx.tenantId, query);
+      const page = await ledger.listJournals(ctx.tenantId, { limit: limitDefault, ...query });
       if (!page.ok) return page;
       return ok({ body: { ...page.value, items: page.value.items.map(journalBody) } });
     },
