@@ -30,11 +30,11 @@ import { createdEvent, letterEvent, operationRequestedEvent } from "./events.ts"
 import { decideOperation } from "./payment.ts";
 import { findPayment } from "./queries.ts";
 import {
+  claimPayment,
   findOperation,
   insertDeadLetters,
   insertOperation,
   insertPayments,
-  lockPayments,
   type NewDeadLetter,
   type NewOperation,
   pendingOperations,
@@ -131,15 +131,14 @@ function outcomeOf(
 
 function recordIntent(kit: Kit, ctx: Context, command: OperationCommand): Promise<OperationResult> {
   const work = async (tx: TenantTx): Promise<OperationResult> => {
-    const [locked, known, pending] = await Promise.all([
-      lockPayments(tx, [command.paymentId]),
+    const [payment, known, pending] = await Promise.all([
+      claimPayment(tx, command.paymentId),
       findOperation(tx, command.id),
       pendingOperations(tx, [command.paymentId]),
     ]);
     if (known && !isSame(known, command)) {
       return fail({ code: "payments.id_reused", operationId: command.id });
     }
-    const payment = locked.get(command.paymentId);
     if (!payment) return fail({ code: "payments.not_found", paymentId: command.paymentId });
     if (known) return ok({ payment, operation: known });
     const amount = decideOperation(payment, pending, command);
@@ -157,6 +156,7 @@ function recordIntent(kit: Kit, ctx: Context, command: OperationCommand): Promis
         attemptsMax: 50,
       },
     ]);
+    await kit.reach("payments.before_intent");
     return ok({ payment, operation });
   };
   const options = { ...moneyWork, name: `payments.${command.kind}` };

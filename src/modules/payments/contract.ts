@@ -70,7 +70,7 @@ export interface Payment {
   readonly nextActionUrl?: string;
   readonly createdAt: Date;
   readonly updatedAt: Date;
-  /** Grows by one with every change. */
+  /** Grows with every change, and with every capture, void or refund that is asked for. */
   readonly version: number;
 }
 

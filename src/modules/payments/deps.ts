@@ -78,6 +78,7 @@ export const moneyWork = { isolation: "repeatable read", attemptsMax: 25 } as co
 
 /** Places where a crash must lose nothing. */
 export type PaymentFailpoint =
+  | "payments.before_intent"
   | "payments.before_call"
   | "payments.after_call"
   | "payments.before_record";

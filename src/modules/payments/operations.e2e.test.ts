@@ -131,6 +131,40 @@ describe("captures, voids and refunds", () => {
     assert.deepEqual(await shop.quarrels(), []);
   });
 
+  for (const provider of ["simulator", "manual"]) {
+    it(`counts a rival's refund that commits while the next one waits (${provider})`, async () => {
+      const shop = openShop(bench);
+      const paid = await shop.pay({ provider });
+      const reached = Promise.withResolvers<void>();
+      const released = Promise.withResolvers<void>();
+      shop.turn.failpoint = (name) => {
+        if (name !== "payments.before_intent") return;
+        shop.turn.failpoint = () => {};
+        reached.resolve();
+        return released.promise;
+      };
+      const first = refund(shop, paid, 6_000);
+      await reached.promise;
+      const second = refund(shop, paid, 6_000);
+      await until("the second waits for the lock", async () => {
+        const waiting = await bench.database.query(
+          `select 1 from pg_stat_activity
+           where datname = current_database() and wait_event_type = 'Lock'`,
+        );
+        return waiting.length > 0;
+      });
+      released.resolve();
+      assert.equal((await first).ok, true);
+      const refused = await second;
+      assert.deepEqual(!refused.ok && refused.failure, {
+        code: "payments.amount_exceeded",
+        availableMinor: 4_000,
+      });
+      assert.equal((await shop.find(paid.id)).refundedMinor, 6_000);
+      assert.deepEqual(await shop.quarrels(), []);
+    });
+  }
+
   it("gives the provider's refusal of a refund back as a value, and leaves the money", async () => {
     const shop = openShop(bench);
     const paid = await shop.pay({ instrumentToken: "tok_test_refund_refused" });

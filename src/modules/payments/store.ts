@@ -64,6 +64,23 @@ export async function lockPayments(
   return new Map(rows.map((row) => [row.id, toPayment(row)]));
 }
 
+/**
+ * Locks one payment for a decision about what it may still be asked to do, and counts the decision.
+ *
+ * Under REPEATABLE READ a lock alone is not enough: whoever waited for it would decide on a snapshot
+ * without the rival's operation. The counted version makes them start again on a fresh one.
+ */
+export async function claimPayment(tx: TenantTx, id: PaymentId): Promise<Payment | undefined> {
+  const row = await tx.maybe<PaymentRow>(sql("payments.claim")`
+    update payments set version = version + 1
+    where tenant_id = ${tx.tenantId} and id = ${id}
+    returning id, order_id, attempt, provider, capture_mode, status, currency, amount_minor,
+      authorised_minor, captured_minor, refunded_minor, is_voided, instrument_brand,
+      instrument_last4, provider_reference, failure_code, next_action_url, created_at,
+      updated_at, version`);
+  return row && toPayment(row);
+}
+
 /** Reads the operations of locked payments whose outcome is not known. */
 export async function pendingOperations(
   tx: TenantTx,
