@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { platformProblems } from "./platform/http/problem.ts";
 import { idempotencyFailureStatuses } from "./platform/idempotency/contract.ts";
 
@@ -32,13 +32,8 @@ export async function errorSections(): Promise<readonly ErrorSection[]> {
 }
 
 async function statusesIn(file: URL): Promise<Readonly<Record<string, number>> | undefined> {
-  let contract: Record<string, unknown>;
-  try {
-    contract = await import(file.href);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ERR_MODULE_NOT_FOUND") return undefined;
-    throw error;
-  }
+  if (!existsSync(file)) return undefined;
+  const contract: Record<string, unknown> = await import(file.href);
   const tables = Object.entries(contract).filter(([name]) => name.endsWith("FailureStatuses"));
   return tables.length === 0 ? undefined : Object.assign({}, ...tables.map(([, table]) => table));
 }

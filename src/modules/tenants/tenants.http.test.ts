@@ -15,6 +15,7 @@ import { idempotencyFailureStatuses } from "../../platform/idempotency/contract.
 import { createUnitOfWork } from "../../platform/idempotency/unit-of-work.ts";
 import { createPlacements, type Placements } from "../../platform/placement/placements.ts";
 import { createTestDatabase, type TestDatabase } from "../../testing/database.ts";
+import { fuzzApi } from "../../testing/openapi-fuzz.ts";
 import { tenantsFailureStatuses } from "./contract.ts";
 import { createTenants, type Tenants } from "./index.ts";
 import { tenantsRoutes } from "./routes.ts";
@@ -417,6 +418,27 @@ describe("requests with one Idempotency-Key", () => {
     const reused = await addNote(key, "twice", "buy-1");
     assert.equal(reused.status, 422);
     assert.equal(reused.body.code, "idempotency.key_reused");
+  });
+});
+
+describe("bad input", () => {
+  test("of every kind, to every operation, gets a problem and never a 5xx", async () => {
+    const { id } = await createTenant();
+    const { key } = await createKey(id);
+    const other = await createTenant();
+    await addNote((await createKey(other.id)).key, "their canary");
+    const document = (await ask("GET", "/openapi.json")).body;
+    const { sent, statuses, findings } = await fuzzApi({
+      url,
+      document,
+      tokenFor: (operation) =>
+        JSON.stringify(operation["security"]).includes("operatorKey") ? operatorKey : key,
+      forbidden: [/canary/, /node_modules|\.ts:\d/],
+    });
+    assert.ok(sent > 500, `${sent} sent`);
+   
+    assert.deepEqual(findings, []);
+    for (const status of [200, 201, 400, 401, 404]) assert.ok(statuses[status], `${status} occurs`);
   });
 });
 

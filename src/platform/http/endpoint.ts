@@ -4,6 +4,7 @@ import { present } from "../../kernel/assert.ts";
 import { wasHonoured } from "../idempotency/unit-of-work.ts";
 import { limited } from "./body.ts";
 import type { Doorman } from "./doorman.ts";
+import type { InFlight } from "./in-flight.ts";
 import type { HttpLimits } from "./limits.ts";
 import type { HttpLog } from "./log.ts";
 import { type ProblemPart, platformProblems, problemError, problemOf } from "./problem.ts";
@@ -28,6 +29,7 @@ export interface EndpointConfig {
   readonly doorman: Doorman;
   readonly scope: StatementScope | undefined;
   readonly log: HttpLog;
+  readonly inFlight: InFlight;
 }
 
 /** Puts one operation on a server. */
@@ -89,7 +91,12 @@ function createAnswer(route: Route, config: EndpointConfig) {
     }
     // It took too long and was answered for.
     if (reply.sent) return reply;
-    if (result.ok) return sendReply(request, reply, result.value);
+    if (result.ok) {
+      // A live view stays for hours: it is not work that must be done soon.
+      const live = result.value.stream?.contentType.startsWith("text/event-stream") === true;
+      if (live) config.inFlight.leave(request);
+      return sendReply(request, reply, result.value);
+    }
     const { failure } = result;
     const status = config.failureStatuses[failure.code] ?? platformStatus(failure.code);
     if (status !== undefined) return sendProblem(request, reply, problemOf(failure, status));

@@ -6,6 +6,8 @@ import { sendProblem } from "./respond.ts";
 export interface InFlight {
   /** Adds a request; it leaves by itself. */
   enter(request: FastifyRequest, reply: FastifyReply): void;
+  /** Takes one out early: its answer goes on, but nobody waits for it to end. */
+  leave(request: FastifyRequest): void;
   readonly size: number;
   stop(): void;
 }
@@ -34,6 +36,7 @@ export function createInFlight(handlerTimeoutMs: number): InFlight {
       // Comes after an answer, and also when the caller went away before it.
       reply.raw.once("close", () => entered.delete(request));
     },
+    leave: (request) => void entered.delete(request),
     get size() {
       return entered.size;
     },

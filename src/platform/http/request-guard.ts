@@ -11,7 +11,7 @@ export function guardRequest(request: IncomingMessage): void {
   const target = request.url ?? "/";
   if (target.charCodeAt(0) !== slash) guardTarget(target, request);
   // Cheap test first: nearly every target has neither a dot segment nor an escape.
-  if (target.includes("%") || target.includes("..") || target.includes("\\")) guardPath(target);
+  if (target.includes("%") || target.includes("/.") || target.includes("\\")) guardPath(target);
   guardBody(request, request.method !== "GET" && request.method !== "HEAD");
 }
 
@@ -32,13 +32,21 @@ function countHosts(rawHeaders: readonly string[]): number {
   return count;
 }
 
-/** Absolute-form is legal for any server, but only about ourselves. RFC 9112, 3.2.2 */
+/** Absolute-form is legal for any server, but only about itself: those are paths by now. */
 function guardTarget(target: string, request: IncomingMessage): void {
   if (target === "*" && request.method === "OPTIONS") return;
-  if (!URL.canParse(target)) throw malformed("the target is not a path");
+  throw malformed("the target is not a path of this server");
+}
+
+/** The path of a target in absolute form that names this host; any other target as it is. RFC 9112, 3.2.2 */
+export function ownPath(target: string, host: string | undefined): string {
+  if (target.charCodeAt(0) === slash || !URL.canParse(target)) return target;
   const url = new URL(target);
-  const mine = url.host === request.headers.host && url.username === "" && url.password === "";
-  if (!mine || !/^https?:$/.test(url.protocol)) throw malformed("the target names another host");
+  const mine = url.host === host && url.username === "" && url.password === "";
+  // Cut out of the text: parsing has resolved dot segments that the guard must see.
+  return mine && /^https?:$/.test(url.protocol)
+    ? target.replace(/^https?:\/\/[^/?#]*/i, "") || "/"
+    : target;
 }
 
 /** An encoded separator or a dot segment means one path to us and another one to a proxy. */

@@ -12,6 +12,7 @@ import { answerFault } from "./fault.ts";
 import type { Health } from "./health.ts";
 import { createInFlight, type InFlight } from "./in-flight.ts";
 import { defaultHttpLimits, type HttpLimits } from "./limits.ts";
+import type { LiveStreams } from "./live-streams.ts";
 import { type HttpLog, silentLog } from "./log.ts";
 import { type LoopDelay, watchLoopDelay } from "./loop-delay.ts";
 import type { Metrics } from "./metrics.ts";
@@ -22,7 +23,7 @@ import type { Authenticate } from "./principal.ts";
 import { platformProblems, problemError } from "./problem.ts";
 import { createRateLimiter } from "./rate-limit.ts";
 import type { RequestCall } from "./request-call.ts";
-import { guardRequest } from "./request-guard.ts";
+import { guardRequest, ownPath } from "./request-guard.ts";
 import { currentApiVersion, readRequestId, readVersion } from "./request-headers.ts";
 import { sendProblem } from "./respond.ts";
 import type { Route } from "./route.ts";
@@ -48,6 +49,8 @@ export interface HttpServerConfig {
   /** Counts statements per request; the same scope is given to `createDb`. */
   readonly scope?: StatementScope;
   readonly sites?: SitesConfig;
+  /** Live streams to end when the server stops. */
+  readonly streams?: LiveStreams;
   readonly log?: HttpLog;
 }
 
@@ -109,7 +112,7 @@ export async function createHttpServer(config: HttpServerConfig): Promise<HttpSe
     encodings: ["br", "gzip"],
   });
   await app.register(rateLimit, { global: false, cache: 50_000 });
-  addEndpoints(app, config, { limits, log });
+  addEndpoints(app, config, { limits, log, inFlight });
   const document = openApiOf(config.routes, config.failureStatuses, config.info);
   await addOperationsPages(app, { health: config.health, metrics: config.metrics, document });
   if (config.sites) await addSites(app, config.sites);
@@ -120,7 +123,7 @@ export async function createHttpServer(config: HttpServerConfig): Promise<HttpSe
     () => loop.meanMs,
   );
   await app.ready();
-  return serving(app, { inFlight, loop, health: config.health, state });
+  return serving(app, { inFlight, loop, config, state });
 }
 
 /** A mistake in the table of routes is found at start, not by a caller. */
@@ -146,8 +149,15 @@ function openFastify(config: HttpServerConfig, limits: HttpLimits): FastifyInsta
     // A request that arrives while draining is answered and its connection closed, not refused.
     return503OnClosing: false,
     trustProxy: config.trustedProxies ? [...config.trustedProxies] : false,
-    http: { maxHeaderSize: limits.headerBytesMax, headersTimeout: limits.headersTimeoutMs },
+    http: {
+      maxHeaderSize: limits.headerBytesMax,
+      headersTimeout: limits.headersTimeoutMs,
+      // Node looks for slow senders only so often; by default twice a minute.
+      connectionsCheckingInterval: Math.min(1_000, limits.headersTimeoutMs),
+    },
     routerOptions: { maxParamLength: limits.parameterCharsMax, ignoreTrailingSlash: false },
+    // A server has to take absolute targets about itself; the guard refuses those about others.
+    rewriteUrl: (request) => ownPath(request.url ?? "/", request.headers.host),
     clientErrorHandler: answerParseError,
     frameworkErrors: (error, request, reply) => {
       void sendProblem(
@@ -292,7 +302,7 @@ function createMethodIndex(routes: readonly Route[]): (path: string) => readonly
 function addEndpoints(
   app: FastifyInstance,
   config: HttpServerConfig,
-  { limits, log }: { readonly limits: HttpLimits; readonly log: HttpLog },
+  { limits, log, inFlight }: Pick<Lifecycle, "limits" | "log" | "inFlight">,
 ): void {
   const { authenticate, failureStatuses, scope } = config;
   const credentialLimit = createRateLimiter(app, {
@@ -304,7 +314,7 @@ function addEndpoints(
     perMinute: limits.anonymousRatePerMinute,
   });
   const doorman = createDoorman({ authenticate, failureStatuses, credentialLimit, addressLimit });
-  const shared: EndpointConfig = { limits, failureStatuses, doorman, scope, log };
+  const shared: EndpointConfig = { limits, failureStatuses, doorman, scope, log, inFlight };
   app.register(async (json) => {
     acceptJson(json);
     for (const route of config.routes) if (!route.rawBody) addEndpoint(json, route, shared);
@@ -318,18 +328,25 @@ function addEndpoints(
 interface Serving {
   readonly inFlight: InFlight;
   readonly loop: LoopDelay;
-  readonly health: Health;
+  readonly config: HttpServerConfig;
   readonly state: { draining: boolean };
 }
 
-function serving(app: FastifyInstance, { inFlight, loop, health, state }: Serving): HttpServer {
+const idleSweepMs = 20;
+
+function serving(app: FastifyInstance, { inFlight, loop, config, state }: Serving): HttpServer {
   let closing: Promise<void> | undefined;
   const close = async ({ noticeMs = 0, graceMs = 10_000 }: Partial<DrainOptions>) => {
-    health.markDraining();
+    config.health.markDraining();
     state.draining = true;
     if (noticeMs > 0) await new Promise((resolve) => setTimeout(resolve, noticeMs));
+    // Listeners come back at once, to a node that stays.
+    config.streams?.closeAll();
     const cut = setTimeout(() => app.server.closeAllConnections(), graceMs);
+    // A connection that falls idle while we wait is closed, not kept alive.
+    const sweep = setInterval(() => app.server.closeIdleConnections(), idleSweepMs);
     await app.close();
+    clearInterval(sweep);
     clearTimeout(cut);
     inFlight.stop();
     loop.stop();
