@@ -20,7 +20,8 @@ import type { Inventory } from "./index.ts";
 
 const tag = "Inventory";
 const strict = { additionalProperties: false };
-const Uuid = Type.String({ format: "uuid" });
+// PostgreSQL answers in lower case: an id in upper case would never be found again.
+const Uuid = Type.String({ format: "uuid", pattern: "^[0-9a-f-]+$" });
 const Units = Type.Integer();
 const Quantity = Type.Integer({ minimum: 1, maximum: quantityMax });
 const Change = Type.Integer({ minimum: -quantityMax, maximum: quantityMax });

@@ -116,6 +116,11 @@ interface StatementRow extends Omit<StatementLine, "reference" | "balanceMinor">
 const highestId = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 const lowestId = "00000000-0000-0000-0000-000000000000";
 
+/** Ids carry no moment before 1970. */
+function firstIdAt(at: Date): string {
+  return at.getTime() > 0 ? lowestIdAt(at) : lowestId;
+}
+
 /**
  * An account's entries, the newest journal first, each with the balance after it.
  *
@@ -142,7 +147,7 @@ export async function readStatement(
     where e.tenant_id = ${tx.tenantId} and e.account = ${code} and e.currency = ${currency}
       and (e.journal_id, e.line) < (${start.journalId}::uuid, ${start.line}::smallint)
       and e.journal_id <= ${start.journalId}::uuid
-      and e.journal_id >= ${from ? lowestIdAt(from) : lowestId}::uuid
+      and e.journal_id >= ${from ? firstIdAt(from) : lowestId}::uuid
     order by e.journal_id desc, e.line desc
     limit ${limit + 1}`);
   let { balanceMinor } = start;
@@ -176,7 +181,7 @@ async function statementStart(
   const balance = await findBalance(tx, { code, currency });
   if (!balance) return undefined;
   if (!before) return { journalId: highestId, line: 0, balanceMinor: balance.balanceMinor };
-  const journalId = lowestIdAt(before);
+  const journalId = firstIdAt(before);
   const { later } = await tx.one<{ later: number }>(sql("ledger.statement_later")`
     select coalesce(sum(amount_minor), 0)::bigint as later from ledger_entries
     where tenant_id = ${tx.tenantId} and account = ${code} and currency = ${currency}

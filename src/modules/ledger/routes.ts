@@ -14,11 +14,13 @@ import {
 import type { Ledger } from "./index.ts";
 
 const tag = "Ledger";
-const Uuid = Type.String({ format: "uuid" });
+// PostgreSQL answers in lower case: an id in upper case would never be found again.
+const Uuid = Type.String({ format: "uuid", pattern: "^[0-9a-f-]+$" });
 const Minor = Type.Integer({ minimum: -Number.MAX_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER });
 const Currency = Type.String({ pattern: "^[A-Z]{3}$" });
 const AccountCode = Type.String({ pattern: "^[a-z][a-z0-9_.:-]{0,119}$" });
-const Moment = Type.String({ format: "date-time" });
+/** From 1970, where ids can carry it, to 2199. */
+const Moment = Type.String({ format: "date-time", pattern: "^(19[7-9]|20|21)" });
 const Reference = Type.String({ minLength: 1, maxLength: 200 });
 const Kind = Type.Union(
   (["asset", "liability", "equity", "income", "expense"] as const).map((kind) =>
