@@ -29,6 +29,8 @@ export interface TenantsDeps {
   /** Migrations of the whole product: what a schema or database of its own is made with. */
   readonly lines: readonly MigrationLine[];
   readonly door: Door;
+  /** How long other nodes may still believe a placement that ended, milliseconds. */
+  readonly settleMs: number;
 }
 
 /**

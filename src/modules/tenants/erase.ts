@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type pg from "pg";
 import type { Context } from "../../kernel/context.ts";
 import type { TenantId } from "../../kernel/ids.ts";
@@ -31,6 +32,8 @@ export async function eraseTenant(
   const begun = await beginErasure(deps, ctx, tenantId);
   if (!begun.ok) return begun;
   const place = await deps.placements.find(tenantId);
+  // Other nodes may believe the placement a little longer: what they still write goes as well.
+  if (place && deps.settleMs > 0) await delay(deps.settleMs, undefined, { ref: false });
   const rows = place ? await eraseRows(deps, place) : {};
   if (place) await unprovision(deps.placements, place);
   await deps.db.platform(

@@ -78,24 +78,26 @@ export interface Tenants {
 }
 
 /** What {@link createTenants} is given. */
-export interface TenantsConfig extends Omit<TenantsDeps, "door"> {
+export interface TenantsConfig extends Omit<TenantsDeps, "door" | "settleMs"> {
   /** The operator's key, at least 32 characters. */
   readonly operatorKey: string;
   /** How long the door believes an answer, milliseconds; default 2,000. */
   readonly doorTtlMs?: number;
+  /** How long an erasure waits for other nodes to forget the placement, milliseconds; default 6,000. */
+  readonly settleMs?: number;
 }
 
 const firstId = "00000000-0000-0000-0000-000000000000";
 
 /** Builds the module. */
 export function createTenants(config: TenantsConfig): Tenants {
-  const { db, placements, lines, operatorKey, doorTtlMs } = config;
+  const { db, placements, lines, operatorKey, doorTtlMs, settleMs = 6_000 } = config;
   const door = createDoor({
     placements,
     operatorKey,
     ...(doorTtlMs === undefined ? {} : { ttlMs: doorTtlMs }),
   });
-  const deps: TenantsDeps = { db, placements, lines, door };
+  const deps: TenantsDeps = { db, placements, lines, door, settleMs };
   return {
     authenticate: door.authenticate,
     create: (ctx, command) => createTenant(deps, ctx, command),

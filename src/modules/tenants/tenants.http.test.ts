@@ -44,7 +44,7 @@ before(async () => {
   database = await createTestDatabase({ lines });
   placements = createPlacements({ homeUrl: database.ownerUrl });
   db = createDb({ urlsOf: placements.urlsOf, placementOf: placements.placementOf });
-  tenants = createTenants({ db, placements, lines, operatorKey });
+  tenants = createTenants({ db, placements, lines, operatorKey, settleMs: 0 });
   const health = createHealth([]);
   health.markStarted();
   server = await createHttpServer({
@@ -436,7 +436,7 @@ describe("bad input", () => {
       forbidden: [/canary/, /node_modules|\.ts:\d/],
     });
     assert.ok(sent > 500, `${sent} sent`);
-   
+
     assert.deepEqual(findings, []);
     for (const status of [200, 201, 400, 401, 404]) assert.ok(statuses[status], `${status} occurs`);
   });

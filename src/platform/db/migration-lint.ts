@@ -170,6 +170,11 @@ interface Clause {
   readonly table: string | undefined;
 }
 
+const subject = new RegExp(
+  '^(?:create (?:unique )?index (?:concurrently )?(?:if not exists )?(?:[\\w"]+ )?on (?:only )?' +
+    '|update (?:only )?|delete from (?:only )?|merge into )([\\w."]+)',
+);
+
 /** `alter table` does several things, separated by commas; each is judged. */
 function clausesOf(code: string): readonly Clause[] {
   const altered = /^alter table (?:if exists )?(?:only )?([\w."]+)\s+(.*)$/.exec(code);
@@ -177,9 +182,7 @@ function clausesOf(code: string): readonly Clause[] {
     const [, table, actions = ""] = altered;
     return topLevelParts(actions).map((clause) => ({ clause, table }));
   }
-  const about =
-    /^(?:create (?:unique )?index (?:concurrently )?(?:if not exists )?(?:[\w"]+ )?on (?:only )?|update (?:only )?|delete from (?:only )?|merge into )([\w."]+)/;
-  return [{ clause: code, table: about.exec(code)?.[1] }];
+  return [{ clause: code, table: subject.exec(code)?.[1] }];
 }
 
 function topLevelParts(text: string): readonly string[] {
