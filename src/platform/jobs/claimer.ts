@@ -51,6 +51,11 @@ interface Round {
   readonly allowances: ReadonlyMap<string, Allowance>;
 }
 
+/** A round whose answers are still on their way; in an object, so that nobody awaits them early. */
+type RoundUnderWay = Omit<Round, "rows" | "snapshot"> & {
+  readonly answers: Promise<[readonly ClaimedRow[], Snapshot]>;
+};
+
 /** Makes a claimer; one round at a time. */
 export function createClaimer(config: ClaimerConfig): Claimer {
   const { db, database } = config;
@@ -74,15 +79,23 @@ export function createClaimer(config: ClaimerConfig): Claimer {
     const ours = heads.filter((head) => config.queueOf(head.queue));
     book.found(ours, isAll);
   };
-  const work = async (tx: Tx, workerId: string, depth: LookDepth | undefined): Promise<Round> => {
+  const work = async (
+    tx: Tx,
+    workerId: string,
+    depth: LookDepth | undefined,
+  ): Promise<RoundUnderWay> => {
     const pin = pinned(tx);
+    pin.catch(() => {});
     if (depth) await look(tx, depth);
     const wanted = orders();
     const allowances = await allow(tx, wanted, config.queueOf);
     const granted = grant(wanted, allowances);
-    const rows = granted.length > 0 ? await claimJobs(tx, workerId, granted) : [];
-    giveBackTokens(tx, allowances, rows);
-    return { rows, orders: granted, snapshot: await pin, allowances };
+    const rows = granted.length > 0 ? claimJobs(tx, workerId, granted) : Promise.resolve([]);
+    const answers = Promise.all([rows, pin]);
+    answers.catch(() => {});
+    if (allowances.size > 0) giveBackTokens(tx, allowances, await rows);
+    // COMMIT travels behind the claim, without waiting for its answer.
+    return { answers, orders: granted, allowances };
   };
 
   return {
@@ -92,7 +105,10 @@ export function createClaimer(config: ClaimerConfig): Claimer {
       let round: Round;
       try {
         const name = "jobs.claim";
-        round = await db.platform(database, (tx) => work(tx, workerId, depth), { name });
+        const run = (tx: Tx) => work(tx, workerId, depth);
+        const { answers, ...rest } = await db.platform(database, run, { name });
+        const [rows, snapshot] = await answers;
+        round = { ...rest, rows, snapshot };
       } catch (error) {
         // Perhaps it claimed and perhaps not: no position can be trusted.
         book.reset();

@@ -135,32 +135,28 @@ export function createSettler(config: SettlerConfig): Settler {
 }
 
 /** @returns how many jobs were settled by others before */
-async function write(
-  config: SettlerConfig,
-  { plain, special, finished }: OutcomeSet,
-): Promise<number> {
-  const leaving = [...special].sort(bySettlement);
-  const alone = [...plain].sort(bySettlement);
-  return config.db.platform(
+async function write(config: SettlerConfig, set: OutcomeSet): Promise<number> {
+  const leaving = [...set.special].sort(bySettlement);
+  const alone = [...set.plain].sort(bySettlement);
+  const { answers } = await config.db.platform(
     config.database,
     async (tx) => {
       const pin = pinned(tx);
       const settling = leaving.length > 0 ? settle(tx, leaving) : [];
       const completing = alone.length > 0 ? settlePlainly(tx, alone) : [];
-      const used = finished.filter((batch) => batch.hasSettled);
+      const used = set.finished.filter((batch) => batch.hasSettled);
       if (used.length > 0) forgetSettled(tx, used);
-      const removing = finished.length > 0 ? removeBatches(tx, finished) : [];
-      const [, written, completed, removed] = await Promise.all([
-        pin,
-        settling,
-        completing,
-        removing,
-      ]);
-      const kept = new Set(removed.map((row) => row.id));
-      const gone = finished.filter((batch) => !kept.has(batch.id));
-      const lostWithBatch = gone.reduce((sum, batch) => sum + batch.size, 0);
-      return leaving.length + alone.length - written.length - completed.length + lostWithBatch;
+      const removing = set.finished.length > 0 ? removeBatches(tx, set.finished) : [];
+      const under = Promise.all([settling, completing, removing, pin]);
+      under.catch(() => {});
+      // In an object: COMMIT travels behind the statements, without waiting for their answers.
+      return { answers: under };
     },
     { name: "jobs.settle" },
   );
+  const [settled, completed, removed] = await answers;
+  const kept = new Set(removed.map((row) => row.id));
+  const gone = set.finished.filter((batch) => !kept.has(batch.id));
+  const lostWithBatch = gone.reduce((sum, batch) => sum + batch.size, 0);
+  return leaving.length + alone.length - settled.length - completed.length + lostWithBatch;
 }
