@@ -65,6 +65,7 @@ export type { ProductTarget, VariantTarget } from "./commands.ts";
 export type { ImportCommand } from "./import-commands.ts";
 export type { ImportFormat } from "./import-rows.ts";
 export type { ListedProduct, ProductPosition } from "./queries.ts";
+export { findVariantIds } from "./queries.ts";
 export { catalogRoutes } from "./routes.ts";
 
 /** What the catalog needs from outside; `app.ts` provides it. */

@@ -198,3 +198,14 @@ export function findCollection(tx: TenantTx, idOrHandle: string): Promise<Collec
 export function isUuid(text: string): boolean {
   return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
 }
+
+/** Variants by SKU, of those that exist. */
+export async function findVariantIds(
+  tx: TenantTx,
+  skus: readonly string[],
+): Promise<ReadonlyMap<string, VariantId>> {
+  const rows = await tx.rows<{ sku: string; id: VariantId }>(sql("catalog.find_variant_ids")`
+    select sku, id from variants
+    where tenant_id = ${tx.tenantId} and sku = any(${skus}::text[])`);
+  return new Map(rows.map(({ sku, id }) => [sku, id]));
+}

@@ -36,18 +36,29 @@ export interface Names {
   readonly collections: readonly string[];
 }
 
-/** Loads every product that owns one of the names: one statement. */
+/**
+ * Loads every product that owns one of the names: one statement.
+ *
+ * `offset 0` keeps each look-up a look-up. Where statistics lag behind a catalog that has just
+ * grown, the planner would rather read all of it and compare each row with each name: 110 ms
+ * instead of 6 for 500 names among 6,000 products, measured.
+ */
 export async function loadNamed(tx: TenantTx, names: Names): Promise<readonly StoredProduct[]> {
   const rows = await tx.rows<ProductRow>(sql("catalog.load_named")`
-    select ${productColumns} from products p
-    where p.tenant_id = ${tx.tenantId} and p.id in (
+    with named (id) as (
       select unnest(${uuidArray(names.productIds)}::uuid[])
-      union select id from products
-        where tenant_id = ${tx.tenantId} and handle = any(${names.handles}::text[])
-      union select product_id from variants
-        where tenant_id = ${tx.tenantId} and id = any(${uuidArray(names.variantIds)}::uuid[])
-      union select product_id from variants
-        where tenant_id = ${tx.tenantId} and sku = any(${names.skus}::text[]))`);
+      union select p.id from unnest(${names.handles}::text[]) as n (handle) cross join lateral (
+        select id from products where tenant_id = ${tx.tenantId} and handle = n.handle offset 0) as p
+      union select v.id from unnest(${uuidArray(names.variantIds)}::uuid[]) as n (id)
+        cross join lateral (select product_id from variants
+          where tenant_id = ${tx.tenantId} and id = n.id offset 0) as v (id)
+      union select v.id from unnest(${names.skus}::text[]) as n (sku)
+        cross join lateral (select product_id from variants
+          where tenant_id = ${tx.tenantId} and sku = n.sku offset 0) as v (id)
+    )
+    select found.* from named cross join lateral (
+      select ${productColumns} from products p
+      where p.tenant_id = ${tx.tenantId} and p.id = named.id offset 0) as found`);
   return rows.map(toProduct);
 }
 
