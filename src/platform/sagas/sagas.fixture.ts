@@ -11,10 +11,10 @@ export interface SagaFixture extends AsyncDisposable {
   readonly database: TestDatabase;
   readonly db: Db;
   readonly tenantId: TenantId;
-  /** A node; started, and stopped with the fixture. */
+  /** A node; started, and stopped with the fixture unless it is one that dies. */
   node(
     definitions: readonly SagaDefinition<never, unknown>[],
-    config?: Partial<SagasConfig>,
+    config?: Partial<SagasConfig> & { readonly dies?: boolean },
   ): SagaNode;
   /** A pool of connections of its own. */
   open(): Db;
@@ -66,7 +66,7 @@ export async function setup(): Promise<SagaFixture> {
       });
       sagas.register(...definitions);
       sagas.start();
-      nodes.push(sagas);
+      if (!config.dies) nodes.push(sagas);
       const begin: SagaNode["begin"] = async (saga, input, id = newId<"saga">()) => {
         await nodeDb.commit(tenantId, async (tx) =>
           sagas.startSaga(tx, systemContext(tenantId, "req"), { saga, id, input }),
