@@ -13,7 +13,7 @@ export type ReservationId = Id<"reservation">;
 export type StockCommandId = Id<"stock command">;
 
 /** Most lines of one reservation or adjustment. */
-export const linesMax = 500;
+export const linesMax = 2_000;
 /** Most units in one line. */
 export const quantityMax = 1_000_000_000;
 /** Longest life of a reservation with an end, milliseconds: 31 days. */

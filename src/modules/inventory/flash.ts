@@ -1,5 +1,7 @@
+import { present } from "../../kernel/assert.ts";
+import type { IdempotencyClaim } from "../../kernel/context.ts";
 import type { TenantId } from "../../kernel/ids.ts";
-import { ok } from "../../kernel/result.ts";
+import { fail, ok } from "../../kernel/result.ts";
 import {
   type BatchReport,
   type Coalescer,
@@ -8,18 +10,25 @@ import {
 import type { Db, TenantTx } from "../../platform/db/db.ts";
 import { DbError, splitsOnDataErrors } from "../../platform/db/errors.ts";
 import { appendEvents } from "../../platform/events/events.ts";
+import { type ClaimVerdict, claimKeys, storeOutcomes } from "../../platform/idempotency/keys.ts";
+import { claimStep, inFlight, keyReused } from "../../platform/idempotency/unit-of-work.ts";
 import { checkRequest, totalsOf } from "./allocate.ts";
-import type { Allocation } from "./contract.ts";
+import type { Allocation, Reservation } from "./contract.ts";
 import { createGuesses, type Guesses } from "./guesses.ts";
-import { type AttributedRequest, type Reserved, reserveLocked, stockReserved } from "./reserve.ts";
+import {
+  type AttributedRequest,
+  decideReservations,
+  loadFacts,
+  type Reserved,
+  stockReserved,
+  writeReservations,
+} from "./reserve.ts";
 import { insertReservations, type NewReservation, take } from "./store.ts";
-import type { Reserve } from "./strategies.ts";
+import type { Reserve, ReserveOutcome } from "./strategies.ts";
 
 /** What the flash-sale mode needs. */
 export interface FlashDeps {
   readonly db: Db;
-  /** Answers requests that cannot share a batch: those with an idempotency key. */
-  readonly single: Reserve;
   readonly onBatch?: (report: BatchReport) => void;
 }
 
@@ -35,7 +44,7 @@ export interface FlashDeps {
  */
 export function createFlash(deps: FlashDeps): Reserve {
   const guesses = createGuesses();
-  const coalescer: Coalescer<AttributedRequest, Reserved> = createCoalescer({
+  const coalescer: Coalescer<FlashItem, ReserveOutcome> = createCoalescer({
     name: "inventory.flash",
     batchMax: 128,
     inFlightMax: 2,
@@ -45,25 +54,32 @@ export function createFlash(deps: FlashDeps): Reserve {
     ...(deps.onBatch ? { onBatch: deps.onBatch } : {}),
   });
   return async (ctx, request) => {
-    if (ctx.idempotency) return deps.single(ctx, request);
     const lines = checkRequest(request);
     if (!lines.ok) return lines;
     const checked = lines.value === request.lines ? request : { ...request, lines: lines.value };
-    return coalescer.submit(ctx.tenantId, { origin: ctx, request: checked });
+    const claim = claimStep(ctx, "inventory.reserve");
+    return coalescer.submit(ctx.tenantId, { origin: ctx, request: checked, claim });
   };
+}
+
+interface FlashItem extends AttributedRequest {
+  /** Of the caller's `Idempotency-Key`, if it sent one. */
+  readonly claim: IdempotencyClaim | undefined;
 }
 
 interface Batch {
   readonly tenantId: TenantId;
-  readonly items: readonly AttributedRequest[];
+  readonly items: readonly FlashItem[];
 }
 
 async function runBatch(
   deps: FlashDeps,
   guesses: Guesses,
   batch: Batch,
-): Promise<readonly Reserved[]> {
-  const planned = guesses.plan(batch.tenantId, batch.items);
+): Promise<readonly ReserveOutcome[]> {
+  // A key has to be looked up before anything is written, so there is no saving a round trip.
+  const claimed = batch.items.some((item) => item.claim !== undefined);
+  const planned = claimed ? undefined : guesses.plan(batch.tenantId, batch.items);
   if (planned) {
     const reserved = await reserveUnseen(deps, batch, planned);
     if (reserved) return reserved;
@@ -124,20 +140,42 @@ async function reserveSeen(
   { db }: FlashDeps,
   guesses: Guesses,
   { tenantId, items }: Batch,
-): Promise<readonly Reserved[]> {
-  const decision = await db.commit(
+): Promise<readonly ReserveOutcome[]> {
+  const claims = items.map((item) => item.claim);
+  const requests = items.map((item) => item.request);
+  const work = async (tx: TenantTx) => {
+    const [verdicts, facts] = await Promise.all([claimKeys(tx, claims), loadFacts(tx, requests)]);
+    const fresh = requests.filter((_, index) => verdicts[index]?.kind === "fresh");
+    const { results, made } = decideReservations(fresh, facts);
+    writeReservations(tx, made);
+    tell(tx, items, made);
+    let next = 0;
+    const outcomes = verdicts.map(
+      (verdict) => answerClaim(verdict) ?? present(results[next++], "a result per request"),
+    );
+    const fit = outcomes.map((outcome, index) =>
+      outcome.ok && verdicts[index]?.kind === "fresh" ? outcome : undefined,
+    );
+    storeOutcomes(
+      tx,
+      fit.flatMap((outcome, index) =>
+        outcome ? [{ claim: claims[index], value: outcome.value }] : [],
+      ),
+    );
+    return { outcomes, made, cells: facts.cells };
+  };
+  const { outcomes, made, cells } = await db.commit(tenantId, work, { name: "inventory.flash" });
+  guesses.learn(
     tenantId,
-    async (tx) => {
-      const decided = await reserveLocked(
-        tx,
-        items.map((item) => item.request),
-      );
-      tell(tx, items, decided.made);
-      return decided;
-    },
-    { name: "inventory.flash" },
+    cells,
+    made.flatMap((each) => each.allocations),
   );
-  const allocations = decision.made.flatMap((each) => each.allocations);
-  guesses.learn(tenantId, decision.cells, allocations);
-  return decision.results;
+  return outcomes;
+}
+
+function answerClaim(verdict: ClaimVerdict): ReserveOutcome | undefined {
+  if (verdict.kind === "replay") return ok(verdict.value as Reservation);
+  if (verdict.kind === "mismatch") return fail(keyReused);
+  if (verdict.kind === "in_flight") return fail(inFlight);
+  return undefined;
 }

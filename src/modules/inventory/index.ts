@@ -110,7 +110,7 @@ export function createInventory(deps: InventoryDeps): Inventory {
   const { db, uow } = deps;
   const classic = createStrategies({ db, random: deps.random ?? Math.random });
   const onBatch = deps.onBatch ? { onBatch: deps.onBatch } : {};
-  const flash = createFlash({ db, single: classic.pessimistic, ...onBatch });
+  const flash = createFlash({ db, ...onBatch });
   const strategies: Readonly<Record<ReservationStrategy, Reserve>> = { ...classic, flash };
   return {
     reserve: (ctx, request, strategy = "atomic") => strategies[strategy](ctx, request),

@@ -159,6 +159,34 @@ test("flash: concurrent buyers share transactions and survive the guess being wr
   assert.deepEqual(await brokenInvariants(own), []);
 });
 
+test("flash: callers with idempotency keys share a batch, and each key takes effect once", async () => {
+  const own = await stockedTenant(bench, [[100]]);
+  const [variantId] = own.variants;
+  assert.ok(variantId);
+  const ask = (key: number, quantity = 1) => {
+    const idempotency = {
+      key: `${key}`,
+      principal: "buyer",
+      route: "POST /v1/reservations",
+      fingerprint: quantity.toString(16).padStart(64, "0"),
+    };
+    const request = wish([{ variantId, quantity }]);
+    return own.inventory.reserve({ ...own.ctx, idempotency }, request, "flash");
+  };
+  const first = await Promise.all(Array.from({ length: 40 }, (_, index) => ask(index % 20)));
+  const again = await Promise.all(Array.from({ length: 20 }, (_, index) => ask(index)));
+  assert.ok(again.every((outcome) => outcome.ok));
+  const ids = new Set([...first, ...again].flatMap((each) => (each.ok ? [each.value.id] : [])));
+  assert.equal(ids.size, 20);
+  const refused = new Set(first.flatMap((each) => (each.ok ? [] : [each.failure.code])));
+  assert.ok([...refused].every((code) => code === "idempotency.in_flight"));
+  const other = await ask(0, 2);
+  assert.equal(!other.ok && other.failure.code, "idempotency.key_reused");
+  const [stock] = await own.inventory.availability(own.tenantId, [variantId]);
+  assert.equal(stock?.reserved, 20);
+  assert.deepEqual(await brokenInvariants(own), []);
+});
+
 test("backorders are promised up to their limit and committed below zero", async () => {
   const own = await stockedTenant(bench, [[1]], 2);
   const [variantId] = own.variants;

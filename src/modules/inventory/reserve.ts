@@ -67,10 +67,10 @@ export async function reserveEach(
   tx: TenantTx,
   items: readonly AttributedRequest[],
 ): Promise<Reserved[]> {
-  const { results, made } = await reserveLocked(
-    tx,
-    items.map((item) => item.request),
-  );
+  if (items.length === 0) return [];
+  const requests = items.map((item) => item.request);
+  const { results, made } = decideReservations(requests, await loadFacts(tx, requests));
+  writeReservations(tx, made);
   const originOf = new Map(items.map(({ origin, request }) => [request.id, origin]));
   writeEvents(
     tx,
@@ -82,12 +82,11 @@ export async function reserveEach(
   return [...results];
 }
 
-/** Reserves without telling the log, for callers that word the events themselves. */
-export async function reserveLocked(
+/** Locks and reads what requests are decided by; one round trip. */
+export async function loadFacts(
   tx: TenantTx,
   requests: readonly ReservationRequest[],
-): Promise<ReserveDecision & { readonly cells: readonly StockCell[] }> {
-  if (requests.length === 0) return { results: [], made: [], cells: [] };
+): Promise<ReserveFacts> {
   const stock = lockStock(tx, variantsOf(requests));
   // Behind the locks on purpose: whoever made the same reservation before has committed by then.
   const known = readReservations(
@@ -95,10 +94,13 @@ export async function reserveLocked(
     requests.map((request) => request.id),
   );
   const [{ cells, at }, existing] = await Promise.all([stock, known]);
-  const decision = decideReservations(requests, { cells, existing, at: at ?? new Date(0) });
-  addReserved(tx, totalsOf(decision.made.flatMap((reservation) => reservation.allocations)));
-  insertReservations(tx, decision.made);
-  return { ...decision, cells };
+  return { cells, existing, at: at ?? new Date(0) };
+}
+
+/** Writes reservations decided on locked cells; travels with what follows. */
+export function writeReservations(tx: TenantTx, made: readonly NewReservation[]): void {
+  addReserved(tx, totalsOf(made.flatMap((reservation) => reservation.allocations)));
+  insertReservations(tx, made);
 }
 
 /** Variants of some requests, each once. */
