@@ -30,6 +30,8 @@ export interface FuzzConfig {
   readonly seed?: number;
   /** Longest an answer may take, milliseconds; default 1,000. */
   readonly answerMaxMs?: number;
+  /** Requests under way at once; default 1. */
+  readonly concurrency?: number;
 }
 
 /** What fuzzing came to. */
@@ -49,13 +51,17 @@ export async function fuzzApi(config: FuzzConfig): Promise<FuzzReport> {
   const findings: FuzzFinding[] = [];
   const statuses: Record<number, number> = {};
   let sent = 0;
-  for (const each of fuzzCases(config)) {
-    sent++;
-    const { status, problem } = await judge(config, each);
-    statuses[status] = (statuses[status] ?? 0) + 1;
-    if (problem) findings.push({ name: each.name, problem });
-  }
-  return { sent, statuses, findings };
+  const cases = fuzzCases(config);
+  const work = async () => {
+    for (const each of cases) {
+      sent++;
+      const { status, problem } = await judge(config, each);
+      statuses[status] = (statuses[status] ?? 0) + 1;
+      if (problem) findings.push({ name: each.name, problem });
+    }
+  };
+  await Promise.all(Array.from({ length: config.concurrency ?? 1 }, work));
+  return { sent, statuses, findings: findings.toSorted((a, b) => (a.name < b.name ? -1 : 1)) };
 }
 
 interface Verdict {
@@ -65,15 +71,23 @@ interface Verdict {
 
 async function judge(config: FuzzConfig, each: FuzzCase): Promise<Verdict> {
   const startedAt = performance.now();
-  const response = await fetch(config.url + each.path, {
-    method: each.method,
-    headers: each.headers,
-    redirect: "manual",
-    ...(each.body === undefined ? {} : { body: each.body }),
-  });
-  const text = await response.text();
-  const answer = { response, text, elapsedMs: performance.now() - startedAt };
-  return { status: response.status, problem: wrongWith(config, answer) };
+  try {
+    const response = await fetch(config.url + each.path, {
+      method: each.method,
+      headers: each.headers,
+      redirect: "manual",
+      signal: AbortSignal.timeout(10_000),
+      ...(each.body === undefined ? {} : { body: each.body }),
+    });
+    const live = /event-stream/.test(response.headers.get("content-type") ?? "");
+    // A live stream has no end: its head is its answer.
+    const text = live ? "" : await response.text();
+    if (live) await response.body?.cancel();
+    const answer = { response, text, elapsedMs: performance.now() - startedAt };
+    return { status: response.status, problem: wrongWith(config, answer) };
+  } catch (error) {
+    return { status: 0, problem: `no answer: ${error}` };
+  }
 }
 
 interface FuzzAnswer {

@@ -178,7 +178,11 @@ function headerOf(request: FastifyRequest, name: string): string | undefined {
   return Array.isArray(value) ? value[0] : value;
 }
 
-function sendReply(request: FastifyRequest, reply: FastifyReply, answer: RouteReply): FastifyReply {
+async function sendReply(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  answer: RouteReply,
+): Promise<FastifyReply> {
   const { version, stream, body, headers } = answer;
   if (version !== undefined) {
     reply.header("etag", `"${version}"`).header("cache-control", "private, no-cache");
@@ -187,10 +191,30 @@ function sendReply(request: FastifyRequest, reply: FastifyReply, answer: RouteRe
   }
   if (headers) reply.headers(headers);
   if (stream) {
+    const body = await begun(stream.body);
+    if (reply.sent) return reply;
     reply.code(answer.status ?? 200).type(stream.contentType);
     // A Readable over an async iterable asks for the next chunk only when there is room.
-    return reply.send(Readable.from(stream.body, { objectMode: false }));
+    return reply.send(Readable.from(body, { objectMode: false }));
   }
   reply.code(answer.status ?? (body === undefined ? 204 : 200));
   return body === undefined ? reply.send() : reply.send(body);
+}
+
+type Chunk = string | Uint8Array;
+
+/** A stream whose first chunk has come: what fails before it is still answered with a problem. */
+async function begun(body: AsyncIterable<Chunk>): Promise<AsyncIterable<Chunk>> {
+  const chunks = body[Symbol.asyncIterator]();
+  const first = await chunks.next();
+  return (async function* () {
+    try {
+      if (first.done) return;
+      yield first.value;
+      yield* { [Symbol.asyncIterator]: () => chunks };
+    } finally {
+      // Whoever stops reading before the second chunk stops the source as well.
+      await chunks.return?.();
+    }
+  })();
 }

@@ -7,3 +7,25 @@ export interface HttpLog {
 
 /** Writes nothing. */
 export const silentLog: HttpLog = { info() {}, warn() {}, error() {} };
+
+const busyEveryMs = 1_000;
+
+/**
+ * Tells of requests that were refused for lack of something, once a second per kind and with the
+ * number of those before: under overload a line each would make it worse.
+ */
+export function createThrottledLog(
+  log: HttpLog,
+): (kind: string, fields: Readonly<Record<string, unknown>>) => void {
+  const told = new Map<string, { at: number; since: number }>();
+  return (kind, fields) => {
+    const before = told.get(kind) ?? { at: Number.NEGATIVE_INFINITY, since: 0 };
+    const now = performance.now();
+    if (now - before.at < busyEveryMs) {
+      before.since++;
+      return;
+    }
+    log.warn({ ...fields, kind, since: before.since }, "requests are refused for now");
+    told.set(kind, { at: now, since: 0 });
+  };
+}

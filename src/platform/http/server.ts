@@ -13,7 +13,7 @@ import type { Health } from "./health.ts";
 import { createInFlight, type InFlight } from "./in-flight.ts";
 import { defaultHttpLimits, type HttpLimits } from "./limits.ts";
 import type { LiveStreams } from "./live-streams.ts";
-import { type HttpLog, silentLog } from "./log.ts";
+import { createThrottledLog, type HttpLog, silentLog } from "./log.ts";
 import { type LoopDelay, watchLoopDelay } from "./loop-delay.ts";
 import type { Metrics } from "./metrics.ts";
 import { type OpenApiInfo, openApiOf } from "./openapi.ts";
@@ -258,15 +258,14 @@ function serverTiming(request: FastifyRequest): string {
 
 /** Everything that is not a success becomes a problem document here. */
 function addFaults(app: FastifyInstance, routes: readonly Route[], log: HttpLog): void {
+  const tellBusy = createThrottledLog(log);
   app.setErrorHandler((error, request, reply) => {
     const { problem, headers, severity } = answerFault(error);
-    if (severity === "fault" || severity === "bug") {
-      const { requestId } = request.call;
-      log.error(
-        { requestId, method: request.method, route: request.routeOptions.url, err: error },
-        "a request broke",
-      );
-    }
+    const { requestId } = request.call;
+    const route = request.routeOptions.url;
+    const fields = { requestId, method: request.method, route, err: error };
+    if (severity === "fault" || severity === "bug") log.error(fields, "a request broke");
+    else if (severity === "busy") tellBusy(problem.code, fields);
     reply.headers(headers);
     return sendProblem(request, reply, problem);
   });

@@ -1,7 +1,12 @@
 import type { TSchema } from "typebox";
+import { Format } from "typebox/format";
 import * as Schema from "typebox/schema";
 import type { ProblemPart } from "./problem.ts";
 import { isPlainText } from "./strict-json.ts";
+
+// RFC 3339 allows leap seconds and the 30th of February's cousins; a Date does not hold them.
+const isDateTime = Format.Get("date-time");
+Format.Set("date-time", (text) => isDateTime?.(text) === true && !Number.isNaN(Date.parse(text)));
 
 /** A schema as plain JSON. */
 export type JsonSchema = { readonly [keyword: string]: unknown };
