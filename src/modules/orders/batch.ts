@@ -21,6 +21,7 @@ import type {
   OrderStatus,
   TransitionFailure,
 } from "./contract.ts";
+import { planForManyIds } from "./store.ts";
 import { transitionOrders } from "./transitions.ts";
 
 /** What became of one change of a batch. */
@@ -76,6 +77,7 @@ async function apply(
   changes: readonly OrderChange[],
 ): Promise<BatchOutcome> {
   const asked = changes.map((item) => ({ origin, item }));
+  planForManyIds(tx);
   const decided = await transitionOrders(tx, asked, deps.effects);
   const results = decided.map((result, index) => outcome(changes[index]?.orderId, result));
   return { results, refused: results.filter((result) => !result.ok).length };

@@ -1,5 +1,6 @@
 import type { Id } from "../../kernel/ids.ts";
 import type { EventOrigin } from "../../platform/events/events.ts";
+import type { OrderStatus } from "./status.ts";
 
 export type {
   BatchNotFound,
@@ -22,6 +23,7 @@ export type {
   VersionConflict,
 } from "./failures.ts";
 export { ordersFailureStatuses } from "./failures.ts";
+export { type OrderStatus, orderStatuses } from "./status.ts";
 
 /** Names an order: a UUIDv7 whose time is the moment the order was placed (see `orderIdSkewMaxMs`). */
 export type OrderId = Id<"order">;
@@ -31,20 +33,6 @@ export type FulfilmentId = Id<"fulfilment">;
 export type ReturnId = Id<"return">;
 /** Names a batch of changes that runs as a background job. */
 export type OrderBatchId = Id<"order_batch">;
-
-/** Where an order can stand, in the order it usually goes through. */
-export const orderStatuses = [
-  "pending",
-  "confirmed",
-  "paid",
-  "fulfilled",
-  "completed",
-  "cancelled",
-  "refunded",
-] as const;
-
-/** Where an order stands. */
-export type OrderStatus = (typeof orderStatuses)[number];
 
 /** Statuses a new order may begin in; `paid` is for imports, where the money has moved already. */
 export type InitialOrderStatus = "pending" | "confirmed" | "paid";

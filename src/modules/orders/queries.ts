@@ -240,8 +240,9 @@ async function listFulfilments(tx: TenantTx, orderId: OrderId): Promise<Fulfilme
 
 async function listReturns(tx: TenantTx, orderId: OrderId): Promise<OrderReturn[]> {
   return tx.rows<OrderReturn>(sql("orders.list_returns")`
-    select r.id, r.order_id as "orderId", r.customer_id as "customerId", r.currency, r.refund_minor as "refundMinor", r.reason,
-      r.external_reference as "externalReference", r.created_at as "createdAt",
+    select r.id, r.order_id as "orderId", r.customer_id as "customerId", r.currency,
+      r.refund_minor as "refundMinor", r.reason, r.external_reference as "externalReference",
+      r.created_at as "createdAt",
       (select json_agg(json_build_object('lineNo', l.line_no, 'orderLineNo', l.order_line_no,
          'variantId', l.variant_id, 'sku', l.sku, 'quantity', l.quantity,
          'refundMinor', l.refund_minor, 'restock', l.restock) order by l.line_no)

@@ -64,6 +64,7 @@ export function updateLineStates(tx: TenantTx, lines: readonly LineState[]): voi
       ${intArray(lines.map((line) => line.returnedMinor))}::bigint[])
       as n (order_id, line_no, fulfilled, returned, returned_minor)
     where l.tenant_id = ${tx.tenantId} and l.order_id = n.order_id and l.line_no = n.line_no
+      and l.order_id = any(${uuidArray(orderIds)}::uuid[])
       and l.order_id >= ${low}::uuid and l.order_id <= ${high}::uuid`);
 }
 

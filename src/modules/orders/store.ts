@@ -135,13 +135,26 @@ function jsonOrNull(value: object | null | undefined): string | null {
   return value ? JSON.stringify(value) : null;
 }
 
+/**
+ * Has the statements of this transaction planned once for all parameters. Planning with thousands
+ * of ids at hand took 100 to 280 ms a statement, and chose to read whole months.
+ */
+export function planForManyIds(tx: TenantTx): void {
+  tx.write(sql("orders.plan_for_many_ids")`
+    select set_config('plan_cache_mode', 'force_generic_plan', true)`);
+}
+
 /** An order's new state, and when it came to it; null is now, by the database's clock. */
 export interface StateChange {
   readonly state: OrderState;
   readonly at: Date | undefined;
 }
 
-/** Writes the states of orders that {@link lockOrders} returned; travels with the next flight. */
+/**
+ * Writes the states of orders that {@link lockOrders} returned; travels with the next flight. The
+ * ids are named once more as an array: joined alone, thousands of them would be hashed against the
+ * whole table.
+ */
 export function updateOrderStates(tx: TenantTx, changes: readonly StateChange[]): void {
   if (changes.length === 0) return;
   const states = changes.map((change) => change.state);
@@ -156,7 +169,7 @@ export function updateOrderStates(tx: TenantTx, changes: readonly StateChange[])
       ${intArray(states.map((state) => state.refundedMinor))}::bigint[],
       ${changes.map((change) => change.at?.toISOString() ?? null)}::timestamptz[])
       as n (id, status, version, refunded_minor, at)
-    where o.tenant_id = ${tx.tenantId} and o.id = n.id
+    where o.tenant_id = ${tx.tenantId} and o.id = n.id and o.id = any(${uuidArray(ids)}::uuid[])
       and o.id >= ${low}::uuid and o.id <= ${high}::uuid`);
 }
 
