@@ -10,7 +10,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
   processes: ["kernel", "platform", "modules"],
   /** Files directly in `src`: the composition root and what belongs to it. */
   app: ["kernel", "platform", "modules", "processes", "demo", "simulator"],
-  demo: ["kernel", "platform", "modules", "processes", "app"],
+  demo: ["kernel", "platform", "modules", "processes", "app", "simulator"],
   simulator: ["kernel", "platform"],
   testing: ["kernel", "platform", "modules", "processes", "app", "demo", "simulator"],
   cli: ["kernel", "platform", "modules", "processes", "app", "demo", "simulator", "testing"],
@@ -29,6 +29,7 @@ export const moduleDeps: Readonly<Record<string, readonly string[]>> = {
   carts: ["catalog", "promotions", "shipping", "tax", "customers"],
   payments: [],
   orders: ["catalog"],
+  receipts: ["orders"],
 };
 
 /**
@@ -63,6 +64,8 @@ export const rawQueryPlaces: readonly string[] = [
   "modules/tenants/erase.ts", // visits every table there is, by the catalog
   "modules/tenants/export.ts", // the same
   "platform/http/health.ts", // "select 1" on a connection of its own
+  "home-database.ts", // makes the owner and the database
+  "processes/housekeeping", // makes partitions as the owner
   "testing",
 ];
 

@@ -31,7 +31,7 @@ function isTest(file: string): boolean {
 }
 
 function mayPrint(file: string): boolean {
-  return !file.startsWith("src/") || /^src\/(cli\/|main\.ts$|testing\/)/.test(file);
+  return !file.startsWith("src/") || isTest(file) || /^src\/(cli\/|main\.ts$|testing\/)/.test(file);
 }
 
 function leftovers(text: string, code: string): string[] {

@@ -28,6 +28,8 @@ export interface FuzzConfig {
   /** Texts no answer may contain: canaries of other tenants, names of files. */
   readonly forbidden?: readonly RegExp[];
   readonly seed?: number;
+  /** Share of the cases to send, chosen by the seed; default 1, all of them. */
+  readonly share?: number;
   /** Longest an answer may take, milliseconds; default 1,000. */
   readonly answerMaxMs?: number;
   /** Requests under way at once; default 1. */
@@ -52,8 +54,10 @@ export async function fuzzApi(config: FuzzConfig): Promise<FuzzReport> {
   const statuses: Record<number, number> = {};
   let sent = 0;
   const cases = fuzzCases(config);
+  const chance = seededRandom((config.seed ?? 1) + 1);
   const work = async () => {
     for (const each of cases) {
+      if (chance() >= (config.share ?? 1)) continue;
       sent++;
       const { status, problem } = await judge(config, each);
       statuses[status] = (statuses[status] ?? 0) + 1;
@@ -273,6 +277,25 @@ function* brokenJson(good: unknown): Generator<readonly [string, string]> {
 function withMember(text: string, member: string): string {
   if (!text.startsWith("{")) return text;
   return text === "{}" ? `{${member}}` : `{${member},${text.slice(1)}`;
+}
+
+/** One request of an operation that it should understand, with parameters of the caller's choice. */
+export function sampleRequest(
+  template: string,
+  method: string,
+  operation: Json,
+  given: { readonly random: Random; readonly parameters?: Readonly<Record<string, string>> },
+): Omit<FuzzCase, "name" | "headers"> {
+  const base = {
+    name: "",
+    method: method.toUpperCase(),
+    template,
+    parameters: inlineParameters(operation),
+    body: bodySchema(operation),
+    headers: {},
+  };
+  const { headers: _, ...made } = request(base, given.random, given.parameters ?? {});
+  return made;
 }
 
 function request(
