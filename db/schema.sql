@@ -43,7 +43,9 @@ declare
   high timestamptz := (first + interval '1 month')::timestamp at time zone 'UTC';
   home text := (select n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace
                 where c.oid = parent);
-  name text := (select c.relname from pg_class c where c.oid = parent) || to_char(first, '"_y"YYYY"m"MM');
+  whole text := (select c.relname from pg_class c where c.oid = parent);
+  name text := whole || to_char(first, '"_y"YYYY"m"MM');
+  definition text;
 begin
   if to_regclass(format('%I.%I', home, name)) is not null then return false; end if;
   execute format('create table %I.%I partition of %s for values from (%L) to (%L)',
@@ -51,6 +53,13 @@ begin
   execute format('revoke all on %I.%I from brandos_app, brandos_platform', home, name);
   execute format('alter table %I.%I enable row level security', home, name);
   execute format('alter table %I.%I force row level security', home, name);
+  for definition in
+    select pg_get_triggerdef(t.oid) from pg_trigger t
+    where t.tgrelid = parent and not t.tgisinternal and (t.tgtype & 1) = 0
+  loop
+    execute replace(definition,
+      format(' ON %I.%I ', home, whole), format(' ON %I.%I ', home, name));
+  end loop;
   return true;
 end $function$
 ;
@@ -133,6 +142,24 @@ begin
   raise exception 'the event log is append-only' using errcode = 'insufficient_privilege';
 end $function$
 ;
+
+create table platform.backfills (
+  tenant_id uuid not null,
+  name text not null,
+  "position" text,
+  rows bigint not null default 0,
+  started_at timestamp with time zone not null default now(),
+  updated_at timestamp with time zone not null default now(),
+  finished_at timestamp with time zone,
+  constraint backfills_pkey PRIMARY KEY (tenant_id, name),
+  constraint backfills_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100)))
+) with ();
+alter table platform.backfills enable row level security;
+alter table platform.backfills force row level security;
+create policy platform on platform.backfills to brandos_platform using (true) with check (true);
+create policy tenant on platform.backfills using ((tenant_id = ( SELECT platform.current_tenant() AS current_tenant)));
+grant delete, insert, select, update on platform.backfills to brandos_app;
+grant delete, insert, select, update on platform.backfills to brandos_platform;
 
 create table platform.event_cursors (
   subscription text not null,
@@ -651,15 +678,32 @@ begin
 end $function$
 ;
 
-CREATE OR REPLACE FUNCTION shared.inventory_take(tenant uuid, variant uuid, place uuid, units integer)
+CREATE OR REPLACE FUNCTION shared.inventory_take(tenant uuid, variants uuid[], places uuid[], units integer[])
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
+ SET search_path TO 'shared', 'platform'
 AS $function$
+declare
+  touched integer;
 begin
-  update stock set reserved = reserved + units, version = version + 1
-    where tenant_id = tenant and variant_id = variant and location_id = place;
-  if not found then
-    raise exception 'no stock of % at %', variant, place
+  if cardinality(variants) > 1 then
+    perform 1 from stock s
+      join unnest(variants, places) d(variant_id, location_id)
+        on s.variant_id = d.variant_id and s.location_id = d.location_id
+      where s.tenant_id = tenant
+      order by s.variant_id, s.location_id
+      for update of s;
+    update stock s set reserved = s.reserved + d.units, version = s.version + 1
+      from unnest(variants, places, inventory_take.units) d(variant_id, location_id, units)
+      where s.tenant_id = tenant
+        and s.variant_id = d.variant_id and s.location_id = d.location_id;
+  else
+    update stock set reserved = reserved + inventory_take.units[1], version = version + 1
+      where tenant_id = tenant and variant_id = variants[1] and location_id = places[1];
+  end if;
+  get diagnostics touched = row_count;
+  if touched <> cardinality(variants) then
+    raise exception 'one of % stock cells does not exist', cardinality(variants)
       using errcode = 'foreign_key_violation', constraint = 'stock_not_found';
   end if;
   return now();
@@ -675,15 +719,16 @@ BEGIN ATOMIC
             FROM shared.ledger_balances b
            WHERE ((b.tenant_id = ledger_balance.tenant) AND (b.account = ledger_balance.code) AND (b.currency = ledger_balance.unit))), (0)::bigint))::numeric + COALESCE(( SELECT sum(e.amount_minor) AS sum
             FROM shared.ledger_entries e
-           WHERE ((e.tenant_id = ledger_balance.tenant) AND (e.account = ledger_balance.code) AND (e.currency = ledger_balance.unit) AND (e.horizon >= COALESCE(( SELECT ledger_closings.horizon
+           WHERE ((e.tenant_id = ledger_balance.tenant) AND (e.account = ledger_balance.code) AND (e.currency = ledger_balance.unit) AND (e.horizon >= ( SELECT COALESCE(max(ledger_closings.horizon), (0)::bigint) AS "coalesce"
                     FROM shared.ledger_closings
-                   WHERE (ledger_closings.tenant_id = ledger_balance.tenant)), (0)::bigint)) AND (e.horizon <= ( SELECT '9223372036854775807'::bigint)))), (0)::numeric)))::bigint AS int8;
+                   WHERE (ledger_closings.tenant_id = ledger_balance.tenant))) AND (e.horizon <= ( SELECT '9223372036854775807'::bigint)))), (0)::numeric)))::bigint AS int8;
 END
 ;
 
 CREATE OR REPLACE FUNCTION shared.ledger_check_entries()
  RETURNS trigger
  LANGUAGE plpgsql
+ SET search_path TO 'shared', 'platform'
 AS $function$
 declare
   wrong record;
@@ -718,6 +763,7 @@ end $function$
 CREATE OR REPLACE FUNCTION shared.ledger_check_repeats(tenant uuid, ids uuid[], contents uuid[])
  RETURNS boolean
  LANGUAGE plpgsql
+ SET search_path TO 'shared', 'platform'
 AS $function$
 declare
   other uuid;
@@ -737,6 +783,7 @@ end $function$
 CREATE OR REPLACE FUNCTION shared.ledger_guard_floor(tenant uuid, code text, unit text)
  RETURNS void
  LANGUAGE plpgsql
+ SET search_path TO 'shared', 'platform'
 AS $function$
 declare
   guarded ledger_accounts;
@@ -763,6 +810,7 @@ end $function$
 CREATE OR REPLACE FUNCTION shared.ledger_guard_table(target regclass)
  RETURNS void
  LANGUAGE plpgsql
+ SET search_path TO 'shared', 'platform'
 AS $function$
 begin
   execute format('create trigger no_truncate before truncate on %s
@@ -1527,6 +1575,18 @@ alter table shared.provider_events force row level security;
 create policy tenant on shared.provider_events using ((tenant_id = ( SELECT platform.current_tenant() AS current_tenant)));
 grant delete, insert, select, update on shared.provider_events to brandos_app;
 
+create table shared.receipts (
+  tenant_id uuid not null,
+  order_id uuid not null,
+  document text not null,
+  issued_at timestamp with time zone not null default now(),
+  constraint receipts_pkey PRIMARY KEY (tenant_id, order_id)
+) with ();
+alter table shared.receipts enable row level security;
+alter table shared.receipts force row level security;
+create policy tenant on shared.receipts using ((tenant_id = ( SELECT platform.current_tenant() AS current_tenant)));
+grant delete, insert, select on shared.receipts to brandos_app;
+
 create table shared.reservations (
   tenant_id uuid not null,
   id uuid not null,
@@ -1576,6 +1636,7 @@ create table shared.returns (
   tenant_id uuid not null,
   id uuid not null,
   order_id uuid,
+  customer_id uuid,
   currency text not null,
   refund_minor bigint not null,
   reason text,
@@ -1824,6 +1885,20 @@ CREATE INDEX variants_by_product ON shared.variants USING btree (tenant_id, prod
 CREATE INDEX variants_by_sku_key ON shared.variants USING btree (tenant_id, sku_key);
 create policy tenant on shared.variants using ((tenant_id = ( SELECT platform.current_tenant() AS current_tenant)));
 grant delete, insert, select, update on shared.variants to brandos_app;
+
+create view shared.orders_view with (security_invoker=true) as
+ SELECT tenant_id,
+    id,
+    number,
+    status,
+    currency,
+    total_minor,
+    refunded_minor,
+    customer_id,
+    item_quantity,
+    placed_at
+   FROM shared.orders;
+grant delete, insert, select, update on shared.orders_view to brandos_app;
 
 create view shared.refunds_view with (security_invoker=true) as
  SELECT o.tenant_id,
