@@ -66,6 +66,20 @@ describe("orders on PostgreSQL", async () => {
     assert.deepEqual(await eventsOf(fixture, wanted.id), ["orders.order_placed"]);
   });
 
+  it("takes an order of more lines than its event can carry", async () => {
+    const ctx = freshCaller();
+    const lines = Array.from({ length: 1_500 }, (_, index) => someLine({ sku: `SKU-${index}` }));
+    const wanted = someOrder({ lines });
+    await place(fixture, ctx, [wanted]);
+    const found = await orders.get(ctx, wanted.id);
+    assert(found.ok && found.value.order.lines.length === 1_500);
+    const [event] = await fixture.database.query<{ data: { lineCount: number; lines: unknown[] } }>(
+      "select data from platform.events where stream = $1",
+      [`order:${wanted.id}`],
+    );
+    assert.deepEqual([event?.data.lineCount, event?.data.lines], [1_500, []]);
+  });
+
   it("records an imported order as placed and paid", async () => {
     const { orderId } = await setup("paid");
     assert.deepEqual(await eventsOf(fixture, orderId), [

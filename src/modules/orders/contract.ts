@@ -39,6 +39,8 @@ export type InitialOrderStatus = "pending" | "confirmed" | "paid";
 
 /** Most lines one order may have. */
 export const orderLinesMax = 2_000;
+/** Most lines that `orders.order_placed` carries: an event has an upper size. */
+export const placedLinesMax = 1_000;
 /** Most changes one batch may ask for. */
 export const orderBatchMax = 10_000;
 /** Farthest an order's id may be from its `placedAt`, milliseconds: time filters become id ranges. */
@@ -330,6 +332,8 @@ export interface OrderEvents {
     readonly currency: string;
     readonly totals: OrderTotals;
     readonly customerId: string | null;
+    readonly lineCount: number;
+    /** Empty where there are more than {@link placedLinesMax}: read them from the order. */
     readonly lines: readonly OrderPlacedLine[];
   };
   readonly "orders.order_confirmed": OrderStepData;

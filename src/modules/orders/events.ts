@@ -1,17 +1,18 @@
 import type { AttributedEvent, EventOrigin, NewEvent } from "../../platform/events/events.ts";
-import type {
-  Fulfilment,
-  NewOrder,
-  OrderChange,
-  OrderEvents,
-  OrderEventType,
-  OrderId,
-  OrderPatch,
-  OrderRefund,
-  OrderReturn,
-  OrderState,
-  OrderStatus,
-  OrderStepData,
+import {
+  type Fulfilment,
+  type NewOrder,
+  type OrderChange,
+  type OrderEvents,
+  type OrderEventType,
+  type OrderId,
+  type OrderPatch,
+  type OrderRefund,
+  type OrderReturn,
+  type OrderState,
+  type OrderStatus,
+  type OrderStepData,
+  placedLinesMax,
 } from "./contract.ts";
 import { patchedFields } from "./order.ts";
 
@@ -49,13 +50,15 @@ export function orderPlaced(order: NewOrder): NewEvent[] {
   const { id: orderId, number, currency, totals, placedAt } = order;
   const status = order.status ?? "pending";
   const customerId = order.customerId ?? null;
-  const lines = order.lines.map(({ variantId, sku, quantity, totalMinor }) => ({
+  const lineCount = order.lines.length;
+  const carried = lineCount > placedLinesMax ? [] : order.lines;
+  const lines = carried.map(({ variantId, sku, quantity, totalMinor }) => ({
     variantId,
     sku,
     quantity,
     totalMinor,
   }));
-  const data = { orderId, number, status, currency, totals, customerId, lines };
+  const data = { orderId, number, status, currency, totals, customerId, lineCount, lines };
   const placed = event("orders.order_placed", orderStream(orderId), data, placedAt);
   if (status !== "paid") return [placed];
   const { totalMinor } = totals;

@@ -113,7 +113,10 @@ export function patchedFields(patch: OrderPatch): (keyof OrderPatch)[] {
  */
 export function assertNewOrder(order: NewOrder): void {
   const { totals, lines } = order;
-  assert(lines.length > 0 && lines.length <= orderLinesMax, "an order has 1 to 1,000 lines");
+  assert(
+    lines.length > 0 && lines.length <= orderLinesMax,
+    `an order has 1 to ${orderLinesMax} lines`,
+  );
   for (const amount of Object.values(totals)) {
     assert(Number.isSafeInteger(amount) && amount >= 0, "totals are whole minor units, 0 or more");
   }
