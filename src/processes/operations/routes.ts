@@ -130,7 +130,7 @@ function sagaRoutes(operations: Operations): readonly Route[] {
         query: Type.Object({
           status: Type.Optional(Type.Union(sagaStatuses.map((status) => Type.Literal(status)))),
           name: Type.Optional(Type.String({ maxLength: 100 })),
-          cursor: Cursor,
+          cursor: Type.Optional(Type.String({ format: "uuid" })),
           limit: Limit,
         }),
         response: Items,
