@@ -5,7 +5,7 @@ import { parseArgs } from "node:util";
 import type { Bench, BenchResult } from "./harness.ts";
 
 const usage = "usage: npm run bench -- NAME [--json] [--quick]";
-const notBenches = new Set(["main.ts", "harness.ts"]);
+const notBenches = new Set(["main.ts", "harness.ts", "commerce.ts", "place-order-raw.ts"]);
 
 function names(): string[] {
   return readdirSync(import.meta.dirname)

@@ -37,6 +37,11 @@ export interface Tx {
    * If it fails the transaction fails: nothing of it is kept.
    */
   write(statement: Statement): void;
+  /**
+   * Calls `hook` once, when the transaction is about to commit or to go on to another tenant: the
+   * place to `write` what was gathered until then. Never called when it rolls back.
+   */
+  beforeCommit(hook: () => void): void;
   /** Calls `hook` once the transaction is durable; never after a rollback, once whatever is retried. */
   afterCommit(hook: () => void): void;
 }
@@ -91,6 +96,10 @@ export function openTransaction(lease: Lease, opening: Opening): OpenTransaction
   assert(client.getTransactionStatus() !== "T", "a pooled connection is outside any transaction");
   const pending = new Set<Promise<unknown>>();
   const hooks: (() => void)[] = [];
+  const gathered: (() => void)[] = [];
+  const flush = () => {
+    for (const hook of gathered.splice(0)) hook();
+  };
   let failed: DbError | undefined;
   let commitSent = false;
 
@@ -118,18 +127,20 @@ export function openTransaction(lease: Lease, opening: Opening): OpenTransaction
   };
 
   const first = start(client, opening, send);
-  const tx = createTx(send, hooks);
+  const tx = createTx(send, { hooks, gathered });
 
   return {
     tx,
     hooks,
     enter(tenantId, searchPath) {
+      flush();
       send(enterTenant(tenantId, searchPath)).catch(() => {});
       return { ...tx, tenantId };
     },
     transactionId: () => first,
     commitSent: () => commitSent,
     async commit() {
+      flush();
       // Whoever loses the answer to COMMIT asks the server about this id. Work that read anything
       // knows it by now; work that only wrote waits one round trip for it.
       await first;
@@ -198,7 +209,7 @@ function enterTenant(tenantId: TenantId, searchPath: string | undefined): Statem
 
 function createTx(
   send: (statement: Statement) => Promise<pg.QueryResult>,
-  hooks: (() => void)[],
+  { hooks, gathered }: { readonly hooks: (() => void)[]; readonly gathered: (() => void)[] },
 ): Tx {
   return {
     rows: async <Row>(statement: Statement) => (await send(statement)).rows as Row[],
@@ -215,6 +226,9 @@ function createTx(
     run: async (statement) => (await send(statement)).rowCount ?? 0,
     write(statement) {
       send(statement).catch(() => {});
+    },
+    beforeCommit(hook) {
+      gathered.push(hook);
     },
     afterCommit(hook) {
       hooks.push(hook);

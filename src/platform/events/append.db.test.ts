@@ -9,6 +9,7 @@ import {
   createEventAppender,
   eventsOfRequest,
   eventsOfStream,
+  flushEvents,
   streamEvents,
 } from "./events.ts";
 
@@ -113,6 +114,7 @@ test("tails a tenant's events without missing a late commit", async () => {
   const appended = Promise.withResolvers<void>();
   const writing = db.commit(tenantId, async (tx) => {
     appendEvents(tx, systemContext(tenantId, "late"), [numbered("order:1", 1)]);
+    flushEvents(tx);
     await tx.rows({ name: "", text: "select 1", values: [] });
     appended.resolve();
     await late.promise;

@@ -75,17 +75,20 @@ export async function beat(
       tx.write(sql("events.readers_gone")`
         delete from platform.event_readers where expires_at < clock_timestamp() - interval '1 minute'`);
       tx.write(saveIdle(node, idle));
-      const renewed = tx.rows<HeldPartition>(sql("events.renew")`
-        update platform.event_cursors
-        set expires_at = clock_timestamp() + make_interval(secs => ${seconds})
-        where holder = ${node} and subscription = any(${names}::text[])
-        returning subscription, partition, token, horizon, position`);
-      const claimed = tx.rows<HeldPartition>(claim({ node, seconds, names }));
-      const nodes = tx.rows<{ name: string; nodes: number }>(sql("events.readers")`
-        select name, count(*)::int as nodes from platform.event_readers, unnest(subscriptions) as name
-        where expires_at > clock_timestamp() and name = any(${names}::text[]) group by name`);
-      const held = [...(await renewed), ...(await claimed)];
-      return { held, nodes: new Map((await nodes).map((row) => [row.name, row.nodes])) };
+      const [renewed, claimed, nodes] = await Promise.all([
+        tx.rows<HeldPartition>(sql("events.renew")`
+          update platform.event_cursors
+          set expires_at = clock_timestamp() + make_interval(secs => ${seconds})
+          where holder = ${node} and subscription = any(${names}::text[])
+          returning subscription, partition, token, horizon, position`),
+        tx.rows<HeldPartition>(claim({ node, seconds, names })),
+        tx.rows<{ name: string; nodes: number }>(sql("events.readers")`
+          select name, count(*)::int as nodes
+          from platform.event_readers, unnest(subscriptions) as name
+          where expires_at > clock_timestamp() and name = any(${names}::text[]) group by name`),
+      ]);
+      const counts = new Map(nodes.map((row) => [row.name, row.nodes]));
+      return { held: [...renewed, ...claimed], nodes: counts };
     },
     { name: "events.beat" },
   );

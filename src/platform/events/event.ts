@@ -18,7 +18,8 @@ export interface NewEvent<Data extends object = object> {
 }
 
 /** Who and what caused an event; a {@link Context} is one. */
-export interface EventOrigin extends Pick<Context, "requestId" | "actor" | "traceparent" | "occurredAt"> {
+export interface EventOrigin
+  extends Pick<Context, "requestId" | "actor" | "traceparent" | "occurredAt"> {
   /** Id of the event whose handling caused this one. */
   readonly causationId?: string;
   /** In a batch of several callers: who caused the events of a stream, if not this origin. */

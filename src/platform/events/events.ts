@@ -1,5 +1,11 @@
 /** Front door of the event log. */
-export { type AttributedEvent, appendEvents, eventDataBytesMax, writeEvents } from "./append.ts";
+export {
+  type AttributedEvent,
+  appendEvents,
+  eventDataBytesMax,
+  flushEvents,
+  writeEvents,
+} from "./append.ts";
 export { createEventAppender, type EventAppender, type EventAppenderLimits } from "./appender.ts";
 export {
   createSubscriptionControl,
