@@ -148,7 +148,11 @@ describe("orders over HTTP", async () => {
 
   it("lists by cursor, by page and with totals", async () => {
     const { ctx, ask } = await setup();
-    await place(fixture, ctx, [someOrder({ number: 7 }), someOrder({ number: 8 })]);
+    const at = (ms: number) => new Date(Date.now() + ms);
+    await place(fixture, ctx, [
+      someOrder({ number: 7, placedAt: at(10) }),
+      someOrder({ number: 8, placedAt: at(20) }),
+    ]);
     const first = await ask("GET", "/v1/orders?limit=2&withLines=true");
     assert.equal(first.status, 200, JSON.stringify(first.body));
     assert.deepEqual(
