@@ -99,7 +99,11 @@ function createAnswer(route: Route, config: EndpointConfig) {
     }
     const { failure } = result;
     const status = config.failureStatuses[failure.code] ?? platformStatus(failure.code);
-    if (status !== undefined) return sendProblem(request, reply, problemOf(failure, status));
+    if (status !== undefined) {
+      if (status === 503 || failure.code === "idempotency.in_flight")
+        reply.header("retry-after", "1");
+      return sendProblem(request, reply, problemOf(failure, status));
+    }
     throw new Error(`${operation} refused with ${failure.code}, which has no HTTP status`);
   };
 }

@@ -1,10 +1,13 @@
 import { createRequire } from "node:module";
 import path from "node:path";
 import fastifyStatic from "@fastify/static";
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Health } from "./health.ts";
 import type { Metrics } from "./metrics.ts";
 import type { OpenApiDocument } from "./openapi.ts";
+import type { Authenticate } from "./principal.ts";
+import { problemError } from "./problem.ts";
+import { readBearer } from "./request-headers.ts";
 
 declare module "fastify" {
   interface FastifyContextConfig {
@@ -18,6 +21,9 @@ export interface OperationsPages {
   readonly health: Health;
   readonly metrics: Metrics;
   readonly document: OpenApiDocument;
+  readonly authenticate: Authenticate;
+  /** In development anybody may read the figures. */
+  readonly development?: boolean;
 }
 
 /** Adds health, figures, the API description and its reference. */
@@ -36,14 +42,24 @@ export async function addOperationsPages(
     if (!report.ready) reply.header("retry-after", "1");
     return reply.code(report.ready ? 200 : 503).send(report);
   });
-  app.get("/metrics", exempt, async (_request, reply) =>
-    reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
-  );
+  app.get("/metrics", exempt, async (request, reply) => {
+    if (!pages.development) await checkReader(request, pages.authenticate);
+    return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
+  });
   const json = JSON.stringify(pages.document);
   app.get("/openapi.json", async (_request, reply) =>
     reply.header("cache-control", "no-cache").type("application/json; charset=utf-8").send(json),
   );
   await addReference(app);
+}
+
+/** The figures tell much about a business: they are for this machine and for the operator. */
+async function checkReader(request: FastifyRequest, authenticate: Authenticate): Promise<void> {
+  if (/^(::ffff:)?127\.|^::1$/.test(request.ip)) return;
+  const token = readBearer(request.headers);
+  const known = token === undefined ? undefined : await authenticate({ token });
+  if (known?.ok && known.value.kind === "operator") return;
+  throw problemError("auth.required", {}, { "www-authenticate": "Bearer" });
 }
 
 /** Swagger UI from the installed package: it works without the internet. */

@@ -114,7 +114,7 @@ export async function createHttpServer(config: HttpServerConfig): Promise<HttpSe
   await app.register(rateLimit, { global: false, cache: 50_000 });
   addEndpoints(app, config, { limits, log, inFlight });
   const document = openApiOf(config.routes, config.failureStatuses, config.info);
-  await addOperationsPages(app, { health: config.health, metrics: config.metrics, document });
+  await addOperationsPages(app, { ...config, document });
   if (config.sites) await addSites(app, config.sites);
   config.metrics.watch("brandos_http_in_flight", "Requests being answered.", () => inFlight.size);
   config.metrics.watch(
@@ -189,6 +189,8 @@ function addLifecycle(app: FastifyInstance, lifecycle: Lifecycle): void {
     reply.header("brandos-version", currentApiVersion);
     reply.header("x-content-type-options", "nosniff");
     reply.header("referrer-policy", "no-referrer");
+    // Pages set a policy of their own; what is no page must not become one.
+    reply.header("content-security-policy", "default-src 'none'; frame-ancestors 'none'");
     reply.header("cache-control", "no-store");
     if (state.draining) reply.header("connection", "close");
     try {

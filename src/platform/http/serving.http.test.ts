@@ -286,6 +286,17 @@ describe("in development", () => {
   });
 });
 
+describe("the figures", () => {
+  test("are for this machine and the operator, not for strangers behind a proxy", async (t) => {
+    const { ask } = await setup(t, [], { trustedProxies: ["127.0.0.1"] });
+    const from = (address: string) => ({ headers: { "x-forwarded-for": address } });
+    assert.equal((await ask("/metrics", from("127.0.0.1"))).status, 200);
+    assert.equal((await ask("/metrics", from("203.0.113.9"))).status, 401);
+    const open = await setup(t, [], { trustedProxies: ["127.0.0.1"], development: true });
+    assert.equal((await open.ask("/metrics", from("203.0.113.9"))).status, 200);
+  });
+});
+
 describe("readiness", () => {
   test("names the dependency that does not answer, and not its address", async (t) => {
     const dependencies = [
