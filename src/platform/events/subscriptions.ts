@@ -132,6 +132,7 @@ function createDatabaseReader(
       await createCursors(holder, rows);
       ends.push(listen(database.wakeup, wakeAll));
       const polling = setInterval(wakeAll, config.pollMs ?? 1_000);
+      polling.unref();
       ends.push(() => clearInterval(polling));
       await heart.start();
     },
