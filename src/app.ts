@@ -5,6 +5,7 @@ import { present } from "./kernel/assert.ts";
 import { systemClock } from "./kernel/clock.ts";
 import type { TenantId } from "./kernel/ids.ts";
 import { migrationLines } from "./migration-lines.ts";
+import { catalogJobs } from "./modules/catalog/index.ts";
 import { inventoryJobs } from "./modules/inventory/index.ts";
 import { ledgerJobs } from "./modules/ledger/index.ts";
 import { findOrders } from "./modules/orders/index.ts";
@@ -17,7 +18,7 @@ import { documentsQueue, receiptJobs, receiptSubscription } from "./modules/rece
 import { createTenants, type Tenants } from "./modules/tenants/index.ts";
 import { createDb, type Db } from "./platform/db/db.ts";
 import { migrate } from "./platform/db/migrate.ts";
-import type { StatementReport } from "./platform/db/transaction.ts";
+import { createStatementObserver, observeWith } from "./platform/db/observer.ts";
 import { eventsTopic } from "./platform/events/event.ts";
 import { createSubscriptions, type Subscriptions } from "./platform/events/subscriptions.ts";
 import { useCursorSecret } from "./platform/http/cursor.ts";
@@ -31,6 +32,7 @@ import { jobTopics } from "./platform/jobs/job.ts";
 import { createJobs, type Jobs } from "./platform/jobs/jobs.ts";
 import { createOutgoing } from "./platform/outgoing/outgoing.ts";
 import { createPlacements, type Placements } from "./platform/placement/placements.ts";
+import { refuseUnconfinedRoles } from "./platform/placement/provision.ts";
 import { createSagas, type Sagas } from "./platform/sagas/sagas.ts";
 import { createWakeup, type Wakeup } from "./platform/wakeup/wakeup.ts";
 import {
@@ -93,6 +95,7 @@ export async function createApp(given: AppConfig): Promise<App> {
   const scope = createStatementScope();
   const placements = openPlacements(given);
   await migrateAll(placements, given);
+  await refuseUnconfinedRoles(placements);
   const db = openDb(given, placements, { metrics, scope });
   const databases = await openDatabases(placements, log);
   const sagas = createSagas({ db, databases: databases.map(({ name }) => name) });
@@ -115,9 +118,9 @@ export async function createApp(given: AppConfig): Promise<App> {
   const subscriptions = createSubscriptions({ db, databases });
   subscriptions.register(receiptSubscription());
   const operations = createOperations({ ...commerce, sagas, subscriptions, jobs: home });
-  const health = createHealth([
-    databaseDependency("postgres/home", placements.urlsOf("home").platform),
-  ]);
+  const health = createHealth(
+    databases.map(({ name }) => databaseDependency(name, placements.urlsOf(name).platform)),
+  );
   const http = config.roles.includes("api")
     ? await createHttpServer({
         ...httpConfigOf(given),
@@ -202,6 +205,14 @@ function openDb(
   placements: Placements,
   { metrics, scope }: { readonly metrics: Metrics; readonly scope: StatementScope },
 ): Db {
+  const slow = createStatementObserver({
+    slowMs: config.slowStatementMs,
+    explainUrl: placements.urlsOf("home").app,
+    onSlow: ({ name, elapsedMs, rowCount, plan }) => {
+      const fields = { statement: name, elapsedMs: Math.round(elapsedMs), rowCount, plan };
+      log.warn(fields, "slow statement");
+    },
+  });
   const db = createDb({
     urlsOf: placements.urlsOf,
     placementOf: placements.placementOf,
@@ -209,10 +220,7 @@ function openDb(
     prepare: config.database.prepare,
     onPoolEvent: metrics.onPoolEvent,
     onRetry: metrics.onRetry,
-    onStatement(report) {
-      scope.onStatement(report);
-      reportSlow(config, log, report);
-    },
+    onStatement: observeWith(scope.onStatement, slow.onStatement),
   });
   metrics.watchPools(() => db.pools());
   return db;
@@ -270,6 +278,7 @@ function createAllJobs(
     return tenant.ok ? tenant.value.name : "";
   };
   const definitions = [
+    ...catalogJobs(db),
     ...inventoryJobs(db),
     ...ledgerJobs(db),
     ...paymentJobs(commerce.payments),
@@ -291,11 +300,4 @@ function providersOf({ simulator }: AppConfig) {
   if (!simulator) return [manual];
   const client = createOutgoing({ name: "payments.simulator", reach: "any" });
   return [createSimulatorProvider({ ...simulator, client }), manual];
-}
-
-function reportSlow(config: Config, log: HttpLog, report: StatementReport): void {
-  const { slowStatementMs } = config;
-  if (slowStatementMs === 0 || report.elapsedMs < slowStatementMs) return;
-  const { name, elapsedMs, rowCount } = report;
-  log.warn({ statement: name, elapsedMs: Math.round(elapsedMs), rowCount }, "slow statement");
 }

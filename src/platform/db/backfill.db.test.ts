@@ -36,7 +36,7 @@ before(async () => {
   });
 });
 after(async () => {
-  await observer.stop();
+  await observer.settled();
   await db.stop();
   await database.drop();
 });

@@ -39,7 +39,6 @@ export interface StatementObserver {
   figures(limit?: number): readonly StatementFigures[];
   /** Resolves when no plan is being asked for. */
   settled(): Promise<void>;
-  stop(): Promise<void>;
 }
 
 /** Names followed at most: they come from code, the cap is a backstop. */
@@ -55,25 +54,23 @@ interface Tally {
   maxMs: number;
 }
 
-/** Makes an observer; it connects when the first plan is asked for. */
+/** Makes an observer. */
 export function createStatementObserver(config: ObserverConfig): StatementObserver {
   const tallies = new Map<string, Tally>();
   const plannedAt = new Map<string, number>();
-  const explainer = config.explainUrl
-    ? createExplainer(config.explainUrl, config.searchPath ?? "shared,platform")
-    : undefined;
+  const { explainUrl, searchPath = "shared,platform" } = config;
   let asking: Promise<void> | undefined;
 
   const tellSlow = (report: StatementReport): void => {
     const { name, elapsedMs, rowCount } = report;
     const due = performance.now() - (plannedAt.get(name) ?? Number.NEGATIVE_INFINITY) > planEveryMs;
-    if (!explainer || asking || !due) {
+    if (!explainUrl || asking || !due) {
       config.onSlow({ name, elapsedMs, rowCount });
       return;
     }
     // One at a time: a database that is slow is not asked for plans in a storm.
     plannedAt.set(name, performance.now());
-    asking = explainer.plan(report.text).then((plan) => {
+    asking = explain(explainUrl, searchPath, report.text).then((plan) => {
       asking = undefined;
       config.onSlow({ name, elapsedMs, rowCount, ...(plan === undefined ? {} : { plan }) });
     });
@@ -100,51 +97,39 @@ export function createStatementObserver(config: ObserverConfig): StatementObserv
         .toSorted((a, b) => b.totalMs - a.totalMs)
         .slice(0, limit),
     settled: async () => asking,
-    async stop() {
-      await asking;
-      await explainer?.stop();
-    },
   };
 }
 
 const explainTimeoutMs = 2_000;
 
-function createExplainer(url: string, searchPath: string) {
-  let client: pg.Client | undefined;
-  const connect = async (): Promise<pg.Client> => {
-    const made = new pg.Client({
-      connectionString: url,
-      connectionTimeoutMillis: explainTimeoutMs,
-      query_timeout: explainTimeoutMs,
-      application_name: "brandos/explain",
-      // A generic plan is made without the values, so that no value gets into a log.
-      options: `-c search_path=${searchPath} -c plan_cache_mode=force_generic_plan`,
-    });
-    made.on("error", () => {
-      client = undefined;
-    });
-    await made.connect();
-    return made;
-  };
-  const explain = async (text: string): Promise<string> => {
-    client ??= await connect();
+/**
+ * PostgreSQL's generic plan of a statement, asked over a connection of its own that is closed again.
+ *
+ * @returns undefined for what cannot be explained; a plan is never worth a failure
+ */
+async function explain(url: string, searchPath: string, text: string): Promise<string | undefined> {
+  const client = new pg.Client({
+    connectionString: url,
+    connectionTimeoutMillis: explainTimeoutMs,
+    query_timeout: explainTimeoutMs,
+    application_name: "brandos/explain",
+    // A generic plan is made without the values, so that no value gets into a log.
+    options: `-c search_path=${searchPath} -c plan_cache_mode=force_generic_plan`,
+  });
+  client.on("error", () => {});
+  try {
+    await client.connect();
     const count = Math.max(0, ...[...text.matchAll(/\$(\d+)/g)].map((match) => Number(match[1])));
     const nulls = Array.from({ length: count }, () => "null").join(", ");
     await client.query(`prepare slow_statement as ${text}`);
-    try {
-      const { rows } = await client.query(
-        `explain execute slow_statement${count > 0 ? `(${nulls})` : ""}`,
-      );
-      return rows.map((row) => row["QUERY PLAN"]).join("\n");
-    } finally {
-      await client.query("deallocate slow_statement");
-    }
-  };
-  return {
-    /** @returns undefined for what cannot be explained; a plan is never worth a failure */
-    plan: (text: string) => explain(text).catch(() => undefined),
-    stop: async () => client?.end(),
-  };
+    const values = count > 0 ? `(${nulls})` : "";
+    const { rows } = await client.query(`explain execute slow_statement${values}`);
+    return rows.map((row) => row["QUERY PLAN"]).join("\n");
+  } catch {
+    return undefined;
+  } finally {
+    await client.end().catch(() => {});
+  }
 }
 
 /** One observer out of several. */
