@@ -191,7 +191,10 @@ export interface ProductFilter {
 export interface CatalogImport {
   readonly id: ImportId;
   readonly format: "csv" | "jsonl";
-  readonly status: "running" | "finished";
+  /** `receiving`: the file is being kept for a job; `failed`: see `failure`. */
+  readonly status: "receiving" | "running" | "finished" | "failed";
+  /** Why the file as a whole could not be used. */
+  readonly failure: string | null;
   readonly rowsDone: number;
   readonly created: number;
   readonly updated: number;

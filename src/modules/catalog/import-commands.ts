@@ -60,6 +60,7 @@ export async function importProducts(
   const id = command.id ?? newId<"import">();
   const begun = await begin(db, ctx, { ...command, id });
   if (begun.format !== command.format) return fail(differs(begun));
+  if (begun.status === "receiving") return fail({ code: "catalog.import_busy", importId: id });
   const reader = createRowReader(command.format);
   const run: Run = { db, ctx, command, reader };
   const imported = await importBatches(run, begun);

@@ -6,6 +6,7 @@ import {
   IdOf,
   Moment,
   NullableInteger,
+  NullableText,
   PageOf,
   pageFields,
   readPage,
@@ -24,6 +25,7 @@ const ImportBody = Type.Object({
   id: Uuid,
   format: Type.String(),
   status: Type.String(),
+  failure: NullableText,
   rowsDone: Type.Integer(),
   created: Type.Integer(),
   updated: Type.Integer(),
@@ -32,7 +34,7 @@ const ImportBody = Type.Object({
   bytesDone: Type.Integer(),
   bytesTotal: NullableInteger,
   startedAt: Moment,
-  finishedAt: Type.Unsafe<string | null>({ type: ["string", "null"] }),
+  finishedAt: NullableText,
 });
 const RefusalBody = Type.Object({
   row: Type.Integer(),
@@ -69,8 +71,10 @@ function importRoute(catalog: Catalog): Route {
       "The body is the file, as `text/csv` or `application/x-ndjson`. A row that cannot be used is " +
       "recorded and the others are imported. With an id of your own, sending the same file again " +
       "goes on where an interrupted import stopped. With `progress=true` the answer is a stream of " +
-      "JSON lines, one per batch, the last one with the status `finished` or with the refusal: take " +
-      "it for files that need longer than a request may last.",
+      "JSON lines, one per batch, the last one with the status `finished` or with the refusal. With " +
+      "`background=true` the file is kept and imported by a job; the answer is 202 and the progress " +
+      "is at `/v1/catalog/imports/{id}`. Take one of the two for files that need longer than a " +
+      "request may last.",
     bodyBytesMax: 4 * 1024 ** 3,
     rawBody: true,
     idempotency: "none",
@@ -78,6 +82,7 @@ function importRoute(catalog: Catalog): Route {
       query: Type.Object({
         id: Type.Optional(IdOf<"import">()),
         progress: Type.Optional(Type.Boolean()),
+        background: Type.Optional(Type.Boolean()),
       }),
       response: ImportBody,
     },
@@ -98,6 +103,11 @@ function importRoute(catalog: Catalog): Route {
         source: rawBody,
         bytesTotal: Number.isSafeInteger(length) && length > 0 ? length : undefined,
       };
+      if (query.background) {
+        const kept = await catalog.uploadProducts(ctx, command);
+        drain(rawBody);
+        return kept.ok ? ok({ ...reply(kept.value), status: 202 }) : kept;
+      }
       if (query.progress) {
         const body = reports((onProgress) =>
           catalog.importProducts(ctx, { ...command, onProgress }),
@@ -269,6 +279,7 @@ function importBody(progress: CatalogImport) {
     id: progress.id,
     format: progress.format,
     status: progress.status,
+    failure: progress.failure,
     rowsDone: progress.rowsDone,
     created: progress.created,
     updated: progress.updated,

@@ -14,6 +14,7 @@ interface ImportRow {
   readonly bytes_done: number;
   readonly bytes_total: number | null;
   readonly prefix_sha256: string;
+  readonly failure: string | null;
   readonly started_at: Date;
   readonly finished_at: Date | null;
 }
@@ -36,7 +37,7 @@ export interface Advance {
 }
 
 const columns = fragment`id, format, status, rows_done, created, updated, unchanged, refused,
-  bytes_done, bytes_total, prefix_sha256, started_at, finished_at`;
+  bytes_done, bytes_total, prefix_sha256, failure, started_at, finished_at`;
 
 /** Begins an import unless its id is there. @returns whether it is new */
 export async function insertImport(
@@ -77,7 +78,8 @@ export function advanceImport(tx: TenantTx, advance: Advance): void {
 /** Marks a locked import as finished, with the commit. */
 export function finishImport(tx: TenantTx, id: ImportId): void {
   tx.write(sql("catalog.finish_import")`
-    update catalog_imports set status = 'finished', finished_at = now(), updated_at = now(),
+    update catalog_imports set status = 'finished', failure = null, finished_at = now(),
+      updated_at = now(),
       bytes_total = coalesce(bytes_total, bytes_done)
     where tenant_id = ${tx.tenantId} and id = ${id}`);
 }
@@ -128,6 +130,7 @@ function toImport(row: ImportRow): StoredImport {
     id: row.id,
     format: row.format,
     status: row.status,
+    failure: row.failure,
     rowsDone: row.rows_done,
     created: row.created,
     updated: row.updated,

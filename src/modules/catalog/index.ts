@@ -59,11 +59,13 @@ import {
   quoteVariants,
 } from "./queries.ts";
 import { unitPriceOf } from "./quote.ts";
+import { uploadProducts } from "./upload-commands.ts";
 
 export type { CollectionPatch, CollectionTarget, NewCollection } from "./collections.ts";
 export type { ProductTarget, VariantTarget } from "./commands.ts";
 export type { ImportCommand } from "./import-commands.ts";
 export type { ImportFormat } from "./import-rows.ts";
+export { catalogJobs } from "./jobs.ts";
 export type { ListedProduct, ProductPosition } from "./queries.ts";
 export { findVariantIds } from "./queries.ts";
 export { catalogRoutes } from "./routes.ts";
@@ -122,6 +124,11 @@ export interface Catalog {
     ctx: Context,
     command: ImportCommand,
   ): Promise<Result<CatalogImport, ImportFailure>>;
+  /** Keeps a file and leaves its import to the job of {@link catalogJobs}. */
+  uploadProducts(
+    ctx: Context,
+    command: Omit<ImportCommand, "onProgress">,
+  ): Promise<Result<CatalogImport, ImportFailure>>;
   findImport(tenantId: TenantId, id: ImportId): Promise<CatalogImport | undefined>;
   listImports(
     tenantId: TenantId,
@@ -175,6 +182,7 @@ export function createCatalog({ db }: CatalogDeps): Catalog {
     listCollections: (tenantId, page) =>
       db.read(tenantId, (tx) => listCollections(tx, page), { name }),
     importProducts: (ctx, command) => importProducts(db, ctx, command),
+    uploadProducts: (ctx, command) => uploadProducts(db, ctx, command),
     findImport: (tenantId, id) => db.read(tenantId, (tx) => findImport(tx, id), { name }),
     listImports: (tenantId, page) => db.read(tenantId, (tx) => listImports(tx, page), { name }),
     listRefusals: (tenantId, id, page) =>

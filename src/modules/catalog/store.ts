@@ -1,6 +1,6 @@
 import type { TenantTx } from "../../platform/db/db.ts";
 import { intArray, sql, uuidArray } from "../../platform/db/sql.ts";
-import type { Collection, CollectionId, ProductId, Variant, VariantId } from "./contract.ts";
+import type { Collection, CollectionId, ProductId, Variant } from "./contract.ts";
 import type { ProductContent } from "./product.ts";
 import { type ProductRow, productColumns, toProduct } from "./product-store.ts";
 import type { StoredProduct } from "./upsert.ts";
@@ -215,15 +215,4 @@ export function insertCollections(
 export function deleteCollection(tx: TenantTx, id: CollectionId): void {
   tx.write(sql("catalog.delete_collection")`
     delete from collections where tenant_id = ${tx.tenantId} and id = ${id}`);
-}
-
-/** Ids of variants among some that exist. */
-export async function existingVariants(
-  tx: TenantTx,
-  ids: readonly VariantId[],
-): Promise<ReadonlySet<VariantId>> {
-  const rows = await tx.rows<{ id: VariantId }>(sql("catalog.existing_variants")`
-    select id from variants
-    where tenant_id = ${tx.tenantId} and id = any(${uuidArray(ids)}::uuid[])`);
-  return new Set(rows.map(({ id }) => id));
 }

@@ -91,6 +91,10 @@ export function findConsentProblem(consent: NewConsent): Invalid | undefined {
   if (bad || consent.source.trim() === "" || consent.source.length > 200) {
     return invalid("source", "must be a text of 1 to 200 characters");
   }
+  // Not so for an invalid date either.
+  if (consent.at && !(consent.at.getTime() >= 0)) {
+    return invalid("at", "must be a moment since 1970");
+  }
   return undefined;
 }
 

@@ -76,5 +76,11 @@ describe("customers over HTTP", () => {
     const body = { name: "A", line1: "1", city: "B", postalCode: "", countryCode: "XX" };
     const nowhere = await shop("POST", `/v1/customers/${made.body.id}/addresses`, { body });
     assert.deepEqual([nowhere.status, nowhere.body.code], [422, "customers.invalid"]);
+    for (const at of ["0000-01-01T00:00:00Z", "2026-12-31T23:59:60Z"]) {
+      const consents = [{ purpose: "x", state: "granted", source: "y", at }];
+      const path = `/v1/customers/${made.body.id}/consents`;
+      const odd = await shop("POST", path, { body: { consents } });
+      assert.ok(odd.status === 400 || odd.status === 422, `${at} gives ${odd.status}`);
+    }
   });
 });

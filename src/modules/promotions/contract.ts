@@ -214,8 +214,6 @@ export interface NewCoupon {
 
 /** Most coupons in one call. */
 export const couponsPerCallMax = 1_000;
-/** Most codes one cart may carry. */
-export const codesPerCartMax = 10;
 
 export type RedemptionFailure =
   | { readonly code: "promotions.used_up"; readonly promotionId: string }

@@ -22,8 +22,7 @@ export function matchesLine(filter: LineFilter | undefined, line: PromotionLine)
   return line.collectionIds.some((id) => collectionIds.includes(id));
 }
 
-/** Sum of the lines before discounts, minor units. */
-export function subtotalOf(lines: readonly PromotionLine[]): number {
+function subtotalOf(lines: readonly PromotionLine[]): number {
   return lines.reduce((sum, line) => sum + line.quantity * line.unitPriceMinor, 0);
 }
 

@@ -77,6 +77,9 @@ function checkPromotion(promotion: Promotion): Result<Promotion, PromotionFailur
   if (!Number.isSafeInteger(priority) || Math.abs(priority) > 1_000_000) {
     return fail(invalid("priority", "must be a whole number, at most 1,000,000"));
   }
+  for (const [field, moment] of Object.entries({ startsAt, endsAt })) {
+    if (moment && Number.isNaN(moment.getTime())) return fail(invalid(field, "must be a moment"));
+  }
   if (startsAt && endsAt && startsAt >= endsAt) {
     return fail(invalid("endsAt", "must be after startsAt"));
   }

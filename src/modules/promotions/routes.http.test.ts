@@ -82,6 +82,10 @@ describe("promotions over HTTP", () => {
     assert.equal((await post({ kind: "percentage", offBps: 10_001 })).status, 400);
     assert.equal((await post({ kind: "fixed_amount", amountsMinor: {} })).status, 422);
     assert.equal((await post({ kind: "gift" })).status, 400);
+    const body = { name: "P", trigger: "code", action: { kind: "free_shipping" } };
+    const odd = { ...body, startsAt: "2026-12-31T23:59:60Z" };
+    const refused = await shop("POST", "/v1/promotions", { body: odd });
+    assert.ok(refused.status === 400 || refused.status === 422);
     assert.equal((await shop.pk("GET", "/v1/promotions")).status, 403);
   });
 });

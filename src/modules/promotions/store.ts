@@ -1,4 +1,4 @@
-import type { Db, TenantTx } from "../../platform/db/db.ts";
+import type { TenantTx } from "../../platform/db/db.ts";
 import {
   type Fragment,
   fragment,
@@ -8,9 +8,6 @@ import {
   uuidArray,
 } from "../../platform/db/sql.ts";
 import type { Coupon, CouponId, Promotion, PromotionId } from "./contract.ts";
-
-/** The database, as the module's commands use it. */
-export type PromotionsDb = Pick<Db, "transact" | "read">;
 
 /** Columns of a promotion, `p`. */
 export const promotionColumns: Fragment = fragment`p.id, p.name, p.status, p.trigger, p.priority,
