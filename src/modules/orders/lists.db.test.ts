@@ -279,6 +279,19 @@ describe("plans of hot queries", async () => {
     assert.equal(scanned(plan), months);
   });
 
+  it("find a number, an address and a reference by their own indexes", async () => {
+    const filters: ListOrders["filter"][] = [
+      { number: 77 },
+      { email: "customer7@example.com" },
+      { externalReference: "none" },
+      { customerId: seededCustomer(7), status: "paid" },
+    ];
+    for (const filter of filters) {
+      await listed({ filter });
+      assertWalksIndexes(await planOf("orders.list"), 22);
+    }
+  });
+
   it("prune months by a range of time", async () => {
     const now = Date.now();
     const placedFrom = new Date(now - 20 * 86_400_000);

@@ -38,8 +38,8 @@ create table orders (
 create index orders_by_status on orders (tenant_id, status, id);
 create index orders_by_customer on orders (tenant_id, customer_id, id) where customer_id is not null;
 create index orders_by_email on orders (tenant_id, email, id) where email is not null;
-create index orders_by_number on orders (tenant_id, number);
-create index orders_by_reference on orders (tenant_id, external_reference)
+create index orders_by_number on orders (tenant_id, number, id);
+create index orders_by_reference on orders (tenant_id, external_reference, id)
   where external_reference is not null;
 
 create table order_lines (
