@@ -56,6 +56,17 @@ export async function pinned(tx: Tx): Promise<Snapshot> {
 }
 
 /**
+ * Spares a claim the wait for the disk. Nobody is promised anything by it: if the server crashes at
+ * once, the job waits again, and its run can complete nothing. Whatever is made durable behind the
+ * claim makes the claim durable first, there is one log.
+ *
+ * @see https://www.postgresql.org/docs/current/wal-async-commit.html
+ */
+export function commitSoon(tx: Tx): void {
+  tx.write(sql("jobs.commit_soon")`select set_config('synchronous_commit', 'off', true)`);
+}
+
+/**
  * Moves waiting jobs of some lanes into batches of this worker.
  *
  * @param orders at most one lane for a tenant and queue

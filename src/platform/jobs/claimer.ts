@@ -5,6 +5,7 @@ import {
   type ClaimedJob,
   type ClaimedRow,
   claimJobs,
+  commitSoon,
   findLanes,
   type LaneOrder,
   pinned,
@@ -86,6 +87,7 @@ export function createClaimer(config: ClaimerConfig): Claimer {
   ): Promise<RoundUnderWay> => {
     const pin = pinned(tx);
     pin.catch(() => {});
+    commitSoon(tx);
     if (depth) await look(tx, depth);
     const wanted = orders();
     const allowances = await allow(tx, wanted, config.queueOf);
