@@ -875,6 +875,20 @@ CREATE INDEX carts_by_order ON shared.carts USING btree (tenant_id, order_id) WH
 create policy tenant on shared.carts using ((tenant_id = ( SELECT platform.current_tenant() AS current_tenant)));
 grant delete, insert, select, update on shared.carts to brandos_app;
 
+create table shared.catalog_import_chunks (
+  tenant_id uuid not null,
+  import_id uuid not null,
+  chunk integer not null,
+  bytes bytea not null,
+  constraint catalog_import_chunks_pkey PRIMARY KEY (tenant_id, import_id, chunk),
+  constraint catalog_import_chunks_chunk_check CHECK ((chunk >= 0)),
+  constraint catalog_import_chunks_tenant_id_import_id_fkey FOREIGN KEY (tenant_id, import_id) REFERENCES shared.catalog_imports(tenant_id, id) ON DELETE CASCADE
+) with ();
+alter table shared.catalog_import_chunks enable row level security;
+alter table shared.catalog_import_chunks force row level security;
+create policy tenant on shared.catalog_import_chunks using ((tenant_id = ( SELECT platform.current_tenant() AS current_tenant)));
+grant delete, insert, select, update on shared.catalog_import_chunks to brandos_app;
+
 create table shared.catalog_import_refusals (
   tenant_id uuid not null,
   import_id uuid not null,
@@ -909,16 +923,19 @@ create table shared.catalog_imports (
   started_at timestamp with time zone not null default now(),
   updated_at timestamp with time zone not null default now(),
   finished_at timestamp with time zone,
+  upload_id uuid,
+  failure text,
   constraint catalog_imports_pkey PRIMARY KEY (tenant_id, id),
   constraint catalog_imports_bytes_done_check CHECK ((bytes_done >= 0)),
   constraint catalog_imports_bytes_total_check CHECK ((bytes_total >= 0)),
   constraint catalog_imports_check CHECK (((((created + updated) + unchanged) + refused) = rows_done)),
-  constraint catalog_imports_check1 CHECK (((status = 'finished'::text) = (finished_at IS NOT NULL))),
   constraint catalog_imports_created_check CHECK ((created >= 0)),
+  constraint catalog_imports_end_check CHECK (((status = ANY (ARRAY['finished'::text, 'failed'::text])) = (finished_at IS NOT NULL))),
+  constraint catalog_imports_failure_check CHECK (((status = 'failed'::text) = (failure IS NOT NULL))),
   constraint catalog_imports_format_check CHECK ((format = ANY (ARRAY['csv'::text, 'jsonl'::text]))),
   constraint catalog_imports_refused_check CHECK ((refused >= 0)),
   constraint catalog_imports_rows_done_check CHECK ((rows_done >= 0)),
-  constraint catalog_imports_status_check CHECK ((status = ANY (ARRAY['running'::text, 'finished'::text]))),
+  constraint catalog_imports_status_check CHECK ((status = ANY (ARRAY['receiving'::text, 'running'::text, 'finished'::text, 'failed'::text]))),
   constraint catalog_imports_unchanged_check CHECK ((unchanged >= 0)),
   constraint catalog_imports_updated_check CHECK ((updated >= 0))
 ) with ();
@@ -1334,8 +1351,8 @@ alter table shared.orders enable row level security;
 alter table shared.orders force row level security;
 CREATE INDEX orders_by_customer ON ONLY shared.orders USING btree (tenant_id, customer_id, id) WHERE (customer_id IS NOT NULL);
 CREATE INDEX orders_by_email ON ONLY shared.orders USING btree (tenant_id, email, id) WHERE (email IS NOT NULL);
-CREATE INDEX orders_by_number ON ONLY shared.orders USING btree (tenant_id, number);
-CREATE INDEX orders_by_reference ON ONLY shared.orders USING btree (tenant_id, external_reference) WHERE (external_reference IS NOT NULL);
+CREATE INDEX orders_by_number ON ONLY shared.orders USING btree (tenant_id, number, id);
+CREATE INDEX orders_by_reference ON ONLY shared.orders USING btree (tenant_id, external_reference, id) WHERE (external_reference IS NOT NULL);
 CREATE INDEX orders_by_status ON ONLY shared.orders USING btree (tenant_id, status, id);
 create policy tenant on shared.orders using ((tenant_id = ( SELECT platform.current_tenant() AS current_tenant)));
 grant delete, insert, select, update on shared.orders to brandos_app;
