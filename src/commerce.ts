@@ -190,7 +190,7 @@ function checkoutDeps(
     reserveStock: (tx, asked) =>
       reserveEach(
         tx,
-        asked.map(({ origin, item }) => ({ origin, request: item })),
+        asked.map(({ origin, item, sold }) => ({ origin, request: item, sold })),
       ),
     commitReservations: (tx, asked) =>
       commitReservations(tx, originOfAll(asked, reservationStream), itemsOf(asked)),

@@ -249,6 +249,12 @@ export interface InventoryEvents {
     /** Units by variant and location, all reservations together. */
     readonly allocations: readonly Allocation[];
   };
+  /** Reserved and committed in one: the money was there already. */
+  readonly "inventory.stock_sold": {
+    readonly reservationId: ReservationId;
+    readonly reference?: string;
+    readonly allocations: readonly Allocation[];
+  };
   readonly "inventory.reservation_committed": ReservationSettled;
   readonly "inventory.reservation_released": ReservationSettled;
   readonly "inventory.reservation_expired": ReservationSettled;
@@ -275,6 +281,7 @@ export interface ReservationSettled {
 /** Types of the events inventory appends. */
 export const inventoryEventTypes: readonly (keyof InventoryEvents)[] = [
   "inventory.stock_reserved",
+  "inventory.stock_sold",
   "inventory.reservation_committed",
   "inventory.reservation_released",
   "inventory.reservation_expired",

@@ -1,4 +1,5 @@
 import { present } from "../../kernel/assert.ts";
+import { newId } from "../../kernel/ids.ts";
 import { fail, ok, type Result } from "../../kernel/result.ts";
 import type { TenantTx } from "../../platform/db/db.ts";
 import { type EventOrigin, type NewEvent, writeEvents } from "../../platform/events/events.ts";
@@ -18,7 +19,9 @@ import {
   lockStock,
   type NewReservation,
   readReservations,
+  subtractSold,
 } from "./store.ts";
+import { insertMovements } from "./store-cells.ts";
 
 /** What reserving came to. */
 export type Reserved = Result<Reservation, ReserveFailure>;
@@ -42,6 +45,8 @@ export interface ReserveDecision {
 export interface AttributedRequest {
   readonly origin: EventOrigin;
   readonly request: ReservationRequest;
+  /** True when the money is there: the units are sold at once. */
+  readonly sold?: boolean;
 }
 
 /**
@@ -62,7 +67,10 @@ export function reserveStock(
   );
 }
 
-/** Like {@link reserveStock} for a batch whose requests come from different callers. */
+/**
+ * Like {@link reserveStock} for a batch whose requests come from different callers, some of whom have
+ * paid already: what is `sold` is reserved and committed in one.
+ */
 export async function reserveEach(
   tx: TenantTx,
   items: readonly AttributedRequest[],
@@ -70,16 +78,51 @@ export async function reserveEach(
   if (items.length === 0) return [];
   const requests = items.map((item) => item.request);
   const { results, made } = decideReservations(requests, await loadFacts(tx, requests));
-  writeReservations(tx, made);
-  const originOf = new Map(items.map(({ origin, request }) => [request.id, origin]));
+  const itemOf = new Map(items.map((item) => [item.request.id, item]));
+  const isSold = ({ id }: NewReservation) => itemOf.get(id)?.sold === true;
+  writeReservations(
+    tx,
+    made.filter((reservation) => !isSold(reservation)),
+  );
+  writeSales(tx, made.filter(isSold));
   writeEvents(
     tx,
     made.map((reservation) => ({
-      origin: present(originOf.get(reservation.id), "the origin of a request"),
-      event: stockReserved([reservation]),
+      origin: present(itemOf.get(reservation.id), "a request").origin,
+      event: isSold(reservation) ? stockSold(reservation) : stockReserved([reservation]),
     })),
   );
   return [...results];
+}
+
+/** Units go straight from `on_hand` to a movement; the reservation is written as committed. */
+function writeSales(tx: TenantTx, sold: readonly NewReservation[]): void {
+  subtractSold(tx, totalsOf(sold.flatMap((reservation) => reservation.allocations)));
+  insertReservations(tx, sold, "committed");
+  insertMovements(tx, sold.flatMap(salesOf));
+}
+
+function stockSold({ id, reference, allocations }: NewReservation): NewEvent {
+  const data: InventoryEvents["inventory.stock_sold"] = {
+    reservationId: id,
+    allocations,
+    ...(reference === undefined ? {} : { reference }),
+  };
+  return { type: "inventory.stock_sold", version: 1, stream: `reservation:${id}`, data };
+}
+
+/** The movements that a sale is explained by. */
+export function salesOf({ id, reference, allocations }: Omit<NewReservation, "ttlMs">) {
+  const movementId = newId<"stock command">();
+  return allocations.map((allocation, line) => ({
+    id: movementId,
+    line,
+    variantId: allocation.variantId,
+    locationId: allocation.locationId,
+    quantity: -allocation.quantity,
+    reason: "sale" as const,
+    reference: reference ?? `reservation:${id}`,
+  }));
 }
 
 /** Locks and reads what requests are decided by; one round trip. */

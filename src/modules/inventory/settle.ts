@@ -1,4 +1,3 @@
-import { newId } from "../../kernel/ids.ts";
 import { fail, ok, type Result } from "../../kernel/result.ts";
 import type { TenantTx } from "../../platform/db/db.ts";
 import { appendEvents, type EventOrigin, type NewEvent } from "../../platform/events/events.ts";
@@ -11,6 +10,7 @@ import type {
   SettleFailure,
   Settlement,
 } from "./contract.ts";
+import { salesOf } from "./reserve.ts";
 import {
   lockCells,
   lockOverdue,
@@ -114,19 +114,6 @@ function outcome(
   const given = wish.state === "released" && before.state === "expired";
   if (before.state === wish.state || given) return ok({ id, state: before.state, repeated: true });
   return fail({ code: "inventory.reservation_closed", id, state: before.state });
-}
-
-function salesOf({ id, reference, allocations }: Reservation) {
-  const movementId = newId<"stock command">();
-  return allocations.map((allocation, line) => ({
-    id: movementId,
-    line,
-    variantId: allocation.variantId,
-    locationId: allocation.locationId,
-    quantity: -allocation.quantity,
-    reason: "sale" as const,
-    reference: reference ?? `reservation:${id}`,
-  }));
 }
 
 function settledEvent({ id, reference }: Reservation, state: FinalState): NewEvent {

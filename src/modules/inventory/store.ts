@@ -71,6 +71,18 @@ export function addReserved(tx: TenantTx, totals: readonly Allocation[]): void {
       and s.variant_id = d.variant_id and s.location_id = d.location_id`);
 }
 
+/** Takes sold units out of `on_hand` of cells this transaction has locked. */
+export function subtractSold(tx: TenantTx, totals: readonly Allocation[]): void {
+  if (totals.length === 0) return;
+  const cells = cellColumns(totals);
+  tx.write(sql("inventory.subtract_sold")`
+    update stock s set on_hand = s.on_hand - d.units, version = s.version + 1
+    from unnest(${cells.variants}::uuid[], ${cells.locations}::uuid[], ${cells.units}::integer[])
+      d(variant_id, location_id, units)
+    where s.tenant_id = ${tx.tenantId}
+      and s.variant_id = d.variant_id and s.location_id = d.location_id`);
+}
+
 /** Locks cells in order of (variant, location); travels with what follows. */
 export function lockCells(tx: TenantTx, totals: readonly Allocation[]): void {
   const cells = cellColumns(totals);
@@ -113,16 +125,20 @@ export interface NewReservation {
 }
 
 /** Adds reservations, one row per allocation; their end is counted from the transaction's time. */
-export function insertReservations(tx: TenantTx, reservations: readonly NewReservation[]): void {
+export function insertReservations(
+  tx: TenantTx,
+  reservations: readonly NewReservation[],
+  state: "active" | "committed" = "active",
+): void {
   if (reservations.length === 0) return;
   const rows = reservations.flatMap(({ allocations, ...head }) =>
     allocations.map((allocation, line) => ({ ...head, ...allocation, line })),
   );
   tx.write(sql("inventory.insert_reservations")`
     insert into reservations
-      (tenant_id, id, line, variant_id, location_id, quantity, reference, expires_at)
+      (tenant_id, id, line, variant_id, location_id, quantity, reference, state, expires_at)
     select ${tx.tenantId}, r.id, r.line, r.variant_id, r.location_id, r.quantity, r.reference,
-      now() + r.ttl_ms * interval '1 millisecond'
+      ${state}, now() + r.ttl_ms * interval '1 millisecond'
     from unnest(${uuidArray(rows.map((row) => row.id))}::uuid[],
       ${intArray(rows.map((row) => row.line))}::smallint[],
       ${uuidArray(rows.map((row) => row.variantId))}::uuid[],

@@ -14,7 +14,7 @@ export interface AttributedJournal {
 /**
  * Posts journals inside the caller's transaction; accounts of the chart open themselves.
  *
- * One statement whatever their number; it travels with the next one. An id that was posted before
+ * One statement for all that a transaction posts; it travels with COMMIT. An id that was posted before
  * with the same content is left alone. Everything else the database refuses fails the transaction:
  * another content under a known id, an unknown account, a floor.
  * @param origin whose request id the journals carry
@@ -37,7 +37,27 @@ export function postJournals(tx: TenantTx, rows: readonly AttributedJournal[]): 
     assert(result.ok, `journal ${journal.kind} is sound: ${JSON.stringify(result)}`);
     checked.push({ origin, journal: result.value });
   }
-  if (checked.length > 0) tx.write(postStatement(tx, checked));
+  if (checked.length > 0) gather(tx, checked);
+}
+
+const gathered = new WeakMap<TenantTx, AttributedJournal[]>();
+
+/** What the modules of one transaction post goes out as one statement, with COMMIT. */
+function gather(tx: TenantTx, rows: readonly AttributedJournal[]): void {
+  const known = gathered.get(tx);
+  if (known) {
+    known.push(...rows);
+    return;
+  }
+  gathered.set(tx, [...rows]);
+  tx.beforeCommit(() => flushJournals(tx));
+}
+
+/** Sends what a transaction has posted so far, for whoever reads its own entries before COMMIT. */
+export function flushJournals(tx: TenantTx): void {
+  const rows = gathered.get(tx);
+  gathered.delete(tx);
+  if (rows) tx.write(postStatement(tx, rows));
 }
 
 /** One insert for accounts, journals and entries; only journals that are new get entries. */

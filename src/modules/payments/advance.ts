@@ -1,3 +1,4 @@
+import { present } from "../../kernel/assert.ts";
 import type { Clock } from "../../kernel/clock.ts";
 import type { TenantTx } from "../../platform/db/db.ts";
 import {
@@ -6,6 +7,7 @@ import {
   writeEvents,
 } from "../../platform/events/events.ts";
 import type {
+  NewPayment,
   Payment,
   PaymentAdvance,
   PaymentId,
@@ -13,13 +15,15 @@ import type {
   PaymentObservation,
   PaymentOperation,
   ProviderPayment,
+  SettledPayment,
 } from "./contract.ts";
 import type { AttributedPaymentJournal, PaymentsDeps } from "./deps.ts";
-import { letterEvent, operationFailedEvent, stepEvent } from "./events.ts";
+import { createdEvent, letterEvent, operationFailedEvent, stepEvent } from "./events.ts";
 import { captureJournal, explainRefund, refundJournal } from "./journals.ts";
 import { merge, type PaymentStep } from "./payment.ts";
 import {
   insertDeadLetters,
+  insertSettledPayments,
   lockPayments,
   type NewDeadLetter,
   pendingOperations,
@@ -39,6 +43,72 @@ interface Ledger {
   readonly letters: NewDeadLetter[];
 }
 
+/** See `Payments.recordSettled`. */
+export async function recordSettled(
+  deps: Pick<PaymentsDeps, "postJournals"> & { readonly clock: Clock },
+  tx: TenantTx,
+  settled: readonly SettledPayment[],
+): Promise<readonly Payment[]> {
+  if (settled.length === 0) return [];
+  const now = deps.clock();
+  const fresh = settled.map(({ payment, origin }) => newPayment(payment, origin.occurredAt ?? now));
+  const ledger = emptyLedger(new Map(fresh.map((payment) => [payment.id, payment])));
+  writeEvents(
+    tx,
+    settled.map(({ payment, origin }) => ({ origin, event: createdEvent(payment) })),
+  );
+  for (const { observation, origin } of settled) {
+    observe(ledger, observation, origin, origin.occurredAt ?? now);
+  }
+  insertSettledPayments(
+    tx,
+    settled.map(({ payment }) => ({
+      payment,
+      state: present(ledger.payments.get(payment.id), "a payment of the batch"),
+    })),
+  );
+  if (ledger.letters.length > 0) insertDeadLetters(tx, ledger.letters);
+  writeEvents(tx, ledger.events);
+  if (ledger.journals.length > 0) await deps.postJournals(tx, ledger.journals);
+  return [...ledger.payments.values()];
+}
+
+/** A payment as it is before anything is known of it. */
+function newPayment(payment: NewPayment, at: Date): Payment {
+  return {
+    id: payment.id,
+    orderId: payment.orderId,
+    attempt: payment.attempt ?? 1,
+    provider: payment.provider,
+    captureMode: payment.captureMode ?? "automatic",
+    status: "created",
+    currency: payment.currency,
+    amountMinor: payment.amountMinor,
+    authorisedMinor: 0,
+    capturedMinor: 0,
+    refundedMinor: 0,
+    isVoided: false,
+    createdAt: at,
+    updatedAt: at,
+    version: 1,
+  };
+}
+
+function emptyLedger(
+  payments: Map<PaymentId, Payment>,
+  pending: readonly PaymentOperation[] = [],
+): Ledger {
+  return {
+    payments,
+    changed: new Set(),
+    pending: new Map(pending.map((operation) => [operation.id, operation])),
+    settled: [],
+    journals: [],
+    events: [],
+    letters: [],
+  };
+}
+
 /** See `Payments.advancePayments`. */
 export async function advancePayments(
   deps: Pick<PaymentsDeps, "postJournals"> & { readonly clock: Clock },
@@ -55,15 +125,7 @@ export async function advancePayments(
     // Sent behind the lock, in the same round trip: it sees what the lock waited for.
     operatedIds.length > 0 ? pendingOperations(tx, operatedIds) : [],
   ]);
-  const ledger: Ledger = {
-    payments: new Map(payments),
-    changed: new Set(),
-    pending: new Map(pending.map((operation) => [operation.id, operation])),
-    settled: [],
-    journals: [],
-    events: [],
-    letters: [],
-  };
+  const ledger = emptyLedger(new Map(payments), pending);
   const now = deps.clock();
   const advances = observations.map((observation) => {
     const origin = observation.origin ?? ctx;

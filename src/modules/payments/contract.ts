@@ -395,6 +395,13 @@ export const paymentEventTypes: readonly (keyof PaymentEvents)[] = [
   "payments.dead_letter_raised",
 ];
 
+/** A payment whose outcome is known before it is recorded: its provider settles in this process. */
+export interface SettledPayment {
+  readonly payment: NewPayment;
+  readonly observation: PaymentObservation;
+  readonly origin: EventOrigin;
+}
+
 /** What the rest of the system may ask of payments. */
 export interface Payments {
   /**
@@ -418,6 +425,13 @@ export interface Payments {
    * @throws PaymentProviderError retryable when the provider cannot be asked: call again later
    */
   cancelPayment(ctx: Context, paymentId: PaymentId): Promise<Result<Payment, PaymentNotFound>>;
+  /**
+   * Records payments together with their outcome: intent, journals and events at once, one insert for
+   * any number. For providers that settle without a call to anywhere.
+   *
+   * @returns the payments as they stand, in order
+   */
+  recordSettled(tx: TenantTx, settled: readonly SettledPayment[]): Promise<readonly Payment[]>;
   /**
    * Merges observations into their payments under the payments' row locks, posts the journals and
    * appends the events: the one way a payment changes, whoever learnt it. Rows are locked in order

@@ -2,7 +2,7 @@ import type { Context } from "../../kernel/context.ts";
 import type { Page } from "../../kernel/page.ts";
 import { fail, ok } from "../../kernel/result.ts";
 import type { TenantTx } from "../../platform/db/db.ts";
-import { advancePayments } from "./advance.ts";
+import { advancePayments, recordSettled } from "./advance.ts";
 import { charge } from "./calls.ts";
 import {
   cancelPayment,
@@ -35,6 +35,7 @@ export function createPayments(deps: PaymentsDeps): Payments {
     createPayments: (tx, ctx, payments) => recordPayments(kit, tx, ctx, payments),
     charge: (ctx, payment) => charge(kit, ctx, payment),
     cancelPayment: (ctx, id) => cancelPayment(kit, ctx, id),
+    recordSettled: (tx, settled) => recordSettled(kit, tx, settled),
     advancePayments: (tx, ctx, observations) => advancePayments(kit, tx, ctx, observations),
     capturePayment: (ctx, input) => capturePayment(kit, ctx, input),
     voidPayment: (ctx, input) => voidPayment(kit, ctx, input),

@@ -47,6 +47,42 @@ export function insertPayments(tx: TenantTx, dated: readonly DatedPayment[]): vo
         instrument_token, created_at)`);
 }
 
+/** A payment that was settled before it was written. */
+export interface SettledRow {
+  readonly payment: NewPayment;
+  readonly state: Payment;
+}
+
+/** Writes payments together with what they came to, without waiting. */
+export function insertSettledPayments(tx: TenantTx, rows: readonly SettledRow[]): void {
+  const states = rows.map(({ state }) => state);
+  tx.write(sql("payments.insert_settled")`
+    insert into payments (tenant_id, id, order_id, attempt, provider, capture_mode, status, currency,
+      amount_minor, authorised_minor, captured_minor, instrument_token, provider_reference,
+      failure_code, version, created_at, updated_at)
+    select ${tx.tenantId}::uuid, id, order_id, attempt, provider, capture_mode, status, currency,
+      amount_minor, authorised_minor, captured_minor, instrument_token, provider_reference,
+      failure_code, version, at, at
+    from unnest(${uuidArray(states.map(({ id }) => id))}::uuid[],
+      ${uuidArray(states.map(({ orderId }) => orderId))}::uuid[],
+      ${intArray(states.map(({ attempt }) => attempt))}::smallint[],
+      ${states.map(({ provider }) => provider)}::text[],
+      ${states.map(({ captureMode }) => captureMode)}::text[],
+      ${states.map(({ status }) => status)}::text[],
+      ${states.map(({ currency }) => currency)}::text[],
+      ${intArray(states.map(({ amountMinor }) => amountMinor))}::bigint[],
+      ${intArray(states.map(({ authorisedMinor }) => authorisedMinor))}::bigint[],
+      ${intArray(states.map(({ capturedMinor }) => capturedMinor))}::bigint[],
+      ${rows.map(({ payment }) => payment.instrumentToken ?? null)}::text[],
+      ${states.map(({ providerReference }) => providerReference ?? null)}::text[],
+      ${states.map(({ failureCode }) => failureCode ?? null)}::text[],
+      ${intArray(states.map(({ version }) => version))}::integer[],
+      ${states.map(({ createdAt }) => createdAt.toISOString())}::timestamptz[])
+      as new (id, order_id, attempt, provider, capture_mode, status, currency, amount_minor,
+        authorised_minor, captured_minor, instrument_token, provider_reference, failure_code,
+        version, at)`);
+}
+
 /** Reads payments and locks their rows, in order of id, until the transaction ends. */
 export async function lockPayments(
   tx: TenantTx,

@@ -47,10 +47,10 @@ export interface CheckoutDeps {
     tx: TenantTx,
     changes: readonly Asked<OrderChange>[],
   ) => Promise<readonly Result<OrderState, TransitionFailure>[]>;
-  /** One result per request, in order. */
+  /** One result per request, in order; what is `sold` is committed at once. */
   readonly reserveStock: (
     tx: TenantTx,
-    requests: readonly Asked<ReservationRequest>[],
+    requests: readonly (Asked<ReservationRequest> & { readonly sold: boolean })[],
   ) => Promise<readonly Result<unknown, ReserveFailure>[]>;
   readonly commitReservations: (
     tx: TenantTx,

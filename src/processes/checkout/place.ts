@@ -216,6 +216,8 @@ async function secure(batch: Batch, placing: readonly Placing[]): Promise<readon
     tx,
     holding.map(({ item, draft }) => ({
       origin: item.ctx,
+      // With a promotion the stock may have to go back: it is committed when both are had.
+      sold: isSoldAtOnce(deps, draft) && draft.prices.promotions.length === 0,
       item: {
         id: reservationIdOf(item.command.orderId),
         reference: `order:${item.command.orderId}`,
@@ -287,6 +289,7 @@ interface Written {
   readonly order: NewOrder;
   readonly payment: NewPayment | undefined;
   readonly isInstant: boolean;
+  /** Stock that is reserved and has to be committed in this transaction. */
   readonly holdsStock: boolean;
   readonly sagaId: SagaId | null;
   readonly cartId: CartId | null;
@@ -345,6 +348,15 @@ async function customersOf(
   return placing.map((each) => each.draft.basket.customerId ?? idOfGuest.get(each) ?? null);
 }
 
+/** Whether everything about the payment happens in this process, now. */
+function isInstant(deps: CheckoutDeps, draft: Draft): boolean {
+  return totalOf(draft) === 0 || deps.instantProviders.has(draft.command.payment?.provider ?? "");
+}
+
+function isSoldAtOnce(deps: CheckoutDeps, draft: Draft): boolean {
+  return isInstant(deps, draft) && draft.command.payment?.captureMode !== "manual";
+}
+
 function prepare(
   deps: CheckoutDeps,
   placing: Placing,
@@ -352,22 +364,20 @@ function prepare(
   now: Date,
 ): Written {
   const { item, draft, cart } = placing;
-  const { payment } = item.command;
-  const isInstant = totalOf(draft) === 0 || deps.instantProviders.has(payment?.provider ?? "");
-  const isCaptured = payment?.captureMode !== "manual";
+  const settles = isInstant(deps, draft);
   const basket = { ...draft.basket, customerId };
   const order = orderOf(
     { ...draft, basket },
-    { number: item.number, status: isInstant && isCaptured ? "paid" : "pending", now },
+    { number: item.number, status: isSoldAtOnce(deps, draft) ? "paid" : "pending", now },
   );
   return {
     origin: item.ctx,
     claim: item.claim,
     order,
     payment: totalOf(draft) === 0 ? undefined : paymentOf(item.command, order),
-    isInstant,
-    holdsStock: draft.basket.lines.length > 0,
-    sagaId: isInstant ? null : sagaIdOf(order.id),
+    isInstant: settles,
+    holdsStock: draft.basket.lines.length > 0 && draft.prices.promotions.length > 0,
+    sagaId: settles ? null : sagaIdOf(order.id),
     cartId: cart?.id ?? null,
   };
 }
@@ -392,11 +402,11 @@ function paymentOf({ payment }: PlaceOrder, order: NewOrder): NewPayment {
  * for what needs a call to somewhere a saga is written that makes it after the commit.
  */
 async function pay(deps: CheckoutDeps, tx: TenantTx, written: readonly Written[]): Promise<void> {
-  const recorded = written.flatMap(({ origin, payment }) =>
-    payment ? [{ origin, item: payment }] : [],
-  );
-  deps.createPayments(tx, recorded);
   const remote = written.filter(({ sagaId }) => sagaId !== null);
+  deps.createPayments(
+    tx,
+    remote.flatMap(({ origin, payment }) => (payment ? [{ origin, item: payment }] : [])),
+  );
   if (remote.length > 0) {
     deps.sagas.startSagas(
       tx,
@@ -429,24 +439,20 @@ async function settleInstantly(
   tx: TenantTx,
   instant: readonly Written[],
 ): Promise<void> {
-  const paying = instant.flatMap(({ origin, payment }) => (payment ? [{ origin, payment }] : []));
-  if (paying.length > 0) {
-    const observations = await Promise.all(
-      paying.map(({ origin, payment }) => deps.payments.charge(origin, payment)),
-    );
-    await deps.payments.advancePayments(
-      tx,
-      (paying[0] as { origin: Context }).origin,
-      observations.map((observation, at) => ({
-        ...observation,
-        origin: (paying[at] as { origin: Context }).origin,
-      })),
-    );
-  }
   const sold: Asked<ReservationId>[] = instant
     .filter(({ order, holdsStock }) => holdsStock && order.status === "paid")
     .map(({ origin, order }) => ({ origin, item: reservationIdOf(order.id) }));
   if (sold.length > 0) await deps.commitReservations(tx, sold);
+  const paying = instant.flatMap(({ origin, payment }) => (payment ? [{ origin, payment }] : []));
+  if (paying.length === 0) return;
+  const settled = await Promise.all(
+    paying.map(async ({ origin, payment }) => ({
+      origin,
+      payment,
+      observation: await deps.payments.charge(origin, payment),
+    })),
+  );
+  await deps.payments.recordSettled(tx, settled);
 }
 
 function outcomeOf({ order, payment, sagaId, isInstant }: Written): CheckoutOutcome {
