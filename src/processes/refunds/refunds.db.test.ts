@@ -78,7 +78,7 @@ describe("refunding a paid order", () => {
       const paid = await paymentOf(orderId);
       const refund = {
         paymentId: paid.id,
-        operationId: newId<"payment operation">() as PaymentOperationId,
+        operationId: newId() as string as PaymentOperationId,
         amountMinor: paid.capturedMinor,
         basis: "goodwill" as const,
       };
