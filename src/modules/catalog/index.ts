@@ -68,6 +68,7 @@ export type { ImportFormat } from "./import-rows.ts";
 export { catalogJobs } from "./jobs.ts";
 export type { ListedProduct, ProductPosition } from "./queries.ts";
 export { findVariantIds } from "./queries.ts";
+export { createQuoteCache, type QuoteVariants } from "./quote-cache.ts";
 export { catalogRoutes } from "./routes.ts";
 
 /** What the catalog needs from outside; `app.ts` provides it. */

@@ -40,6 +40,7 @@ import {
 } from "./store.ts";
 
 export type { CouponPatch, Target } from "./commands.ts";
+export { promotionInvariants } from "./invariants.ts";
 export type { RedemptionRequest } from "./redeem.ts";
 export { promotionRoutes } from "./routes.ts";
 export type { CouponListing, PromotionListing } from "./store.ts";

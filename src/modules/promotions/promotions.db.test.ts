@@ -5,7 +5,7 @@ import { newId } from "../../kernel/ids.ts";
 import { createDb } from "../../platform/db/db.ts";
 import { createTestDatabase } from "../../testing/database.ts";
 import type { NewPromotion } from "./contract.ts";
-import { createPromotions } from "./index.ts";
+import { createPromotions, promotionInvariants } from "./index.ts";
 
 describe("promotions on PostgreSQL", async () => {
   const database = await createTestDatabase();
@@ -220,6 +220,15 @@ describe("promotions on PostgreSQL", async () => {
       [first.id, couponId],
     );
     assert.deepEqual(counts, { p: 25, c: 15, pr: 25, cr: 15 });
+    const broken = () =>
+      db.read(tenantId, async (tx) => {
+        const found: object[] = [];
+        for (const { sql: text } of promotionInvariants) {
+          found.push(...(await tx.rows<object>({ name: "", text, values: [] })));
+        }
+        return found;
+      });
+    assert.deepEqual(await broken(), []);
     const orders = await database.query<{ order_id: string }>(
       "select distinct order_id from shared.promotion_redemptions where tenant_id = $1",
       [tenantId],
@@ -227,6 +236,9 @@ describe("promotions on PostgreSQL", async () => {
     await Promise.all(orders.map(({ order_id }) => release(order_id)));
     assert.equal((await promotions.find(tenantId, first.id))?.usedCount, 0);
     assert.equal((await promotions.findCoupon(tenantId, couponId))?.usedCount, 0);
+    assert.deepEqual(await broken(), []);
+    await database.query("update shared.promotions set used_count = 1 where id = $1", [first.id]);
+    assert.equal((await broken()).length, 1);
   });
 
   it("records an event for each change", async () => {
