@@ -23,6 +23,7 @@ import { eventsTopic } from "./platform/events/event.ts";
 import { createSubscriptions, type Subscriptions } from "./platform/events/subscriptions.ts";
 import { useCursorSecret } from "./platform/http/cursor.ts";
 import { createHealth, databaseDependency, type Health } from "./platform/http/health.ts";
+import { createLiveStreams } from "./platform/http/live-streams.ts";
 import type { HttpLog } from "./platform/http/log.ts";
 import { createMetrics, type Metrics } from "./platform/http/metrics.ts";
 import type { Route } from "./platform/http/route.ts";
@@ -117,7 +118,8 @@ export async function createApp(given: AppConfig): Promise<App> {
   const home = present(jobsOf.get("home"), "jobs of the home database");
   const subscriptions = createSubscriptions({ db, databases });
   subscriptions.register(receiptSubscription());
-  const operations = createOperations({ ...commerce, sagas, subscriptions, jobs: home });
+  const streams = createLiveStreams({ streamsMax: config.http.streamsMax ?? 500 });
+  const operations = createOperations({ ...commerce, sagas, subscriptions, jobs: home, streams });
   const health = createHealth(
     databases.map(({ name }) => databaseDependency(name, placements.urlsOf(name).platform)),
   );
@@ -129,6 +131,7 @@ export async function createApp(given: AppConfig): Promise<App> {
         health,
         metrics,
         scope,
+        streams,
       })
     : undefined;
   const housekeeper = createHousekeeper({ db, placements }, (err) =>

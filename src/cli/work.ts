@@ -1,3 +1,4 @@
+import type { RecordedEvent } from "../platform/events/events.ts";
 import type { JobId } from "../platform/jobs/jobs.ts";
 import { tailEvents, tailPage } from "../processes/operations/tail.ts";
 import {
@@ -86,14 +87,16 @@ export async function eventsCommand(output: Output, options: EventsOptions): Pro
     }
     const stop = new AbortController();
     process.once("SIGINT", () => stop.abort());
-    for await (const text of tailEvents(db, { ...ctx, signal: stop.signal }, { after, type })) {
-      const data = /^data: (.*)$/m.exec(text)?.[1];
-      if (data) process.stdout.write(`${output.json ? data : short(data)}\n`);
+    for await (const { event } of tailEvents(
+      db,
+      { ...ctx, signal: stop.signal },
+      { after, type },
+    )) {
+      process.stdout.write(`${output.json ? JSON.stringify(event) : short(event)}\n`);
     }
   });
 }
 
-function short(data: string): string {
-  const event = JSON.parse(data) as { recordedAt: string; type: string; stream: string };
-  return `${event.recordedAt}  ${event.type.padEnd(36)}  ${event.stream}`;
+function short(event: RecordedEvent): string {
+  return `${event.recordedAt.toISOString()}  ${event.type.padEnd(36)}  ${event.stream}`;
 }

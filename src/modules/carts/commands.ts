@@ -1,50 +1,17 @@
-import type { Clock } from "../../kernel/clock.ts";
 import type { Context } from "../../kernel/context.ts";
 import type { TenantId } from "../../kernel/ids.ts";
 import { type Failure, fail, ok, type Result } from "../../kernel/result.ts";
-import {
-  type BatchReport,
-  type Coalescer,
-  createCoalescer,
-} from "../../platform/coalescer/coalescer.ts";
-import type { Db, TenantTx } from "../../platform/db/db.ts";
+import { type Coalescer, createCoalescer } from "../../platform/coalescer/coalescer.ts";
+import type { TenantTx } from "../../platform/db/db.ts";
 import { splitsOnDataErrors } from "../../platform/db/errors.ts";
 import type { IdempotencyFailure } from "../../platform/idempotency/contract.ts";
 import { type ClaimVerdict, claimKeys, storeOutcomes } from "../../platform/idempotency/keys.ts";
 import { claimStep, inFlight, keyReused } from "../../platform/idempotency/unit-of-work.ts";
-import type { VariantQuote } from "../catalog/contract.ts";
-import type { PromotionRule } from "../promotions/contract.ts";
-import type { ShippingTable } from "../shipping/contract.ts";
-import type { TaxTable } from "../tax/contract.ts";
 import { changeCart } from "./cart.ts";
 import type { Cart, CartFailure, CartId, CartView, ChangeCart } from "./contract.ts";
-import type { PriceableCart, Pricing, PricingTables } from "./pricing.ts";
+import type { Pricing } from "./pricing.ts";
 import { lockCarts, saveCarts } from "./store.ts";
-
-/** Loads what prices depend on, in the caller's transaction; `app.ts` provides it. */
-export interface PricingSource {
-  readonly quoteVariants: (
-    tx: TenantTx,
-    variantIds: readonly string[],
-    currency: string,
-  ) => Promise<readonly VariantQuote[]>;
-  /** Active automatic promotions, and those of the given codes. */
-  readonly loadPromotions: (
-    tx: TenantTx,
-    codes: readonly string[],
-  ) => Promise<readonly PromotionRule[]>;
-  readonly loadShipping: (tx: TenantTx) => Promise<ShippingTable>;
-  readonly loadTax: (tx: TenantTx) => Promise<TaxTable>;
-}
-
-/** What the commands need. */
-export interface CommandDeps {
-  readonly db: Db;
-  readonly clock: Clock;
-  readonly pricing: Pricing;
-  readonly source: PricingSource;
-  readonly onBatch?: (report: BatchReport) => void;
-}
+import { type CartDeps, loadTables, type TablesByCurrency, viewCart } from "./store-tables.ts";
 
 /** One caller's change. */
 export interface ChangeItem {
@@ -56,7 +23,7 @@ export interface ChangeItem {
 export type ChangeOutcome = Result<CartView, CartFailure | IdempotencyFailure>;
 
 /** Makes the coalescer of cart changes: concurrent shoppers of a brand share a transaction. */
-export function createChanges(deps: CommandDeps): Coalescer<ChangeItem, ChangeOutcome> {
+export function createChanges(deps: CartDeps): Coalescer<ChangeItem, ChangeOutcome> {
   return createCoalescer({
     name: "carts.change",
     batchMax: 200,
@@ -72,7 +39,7 @@ export function createChanges(deps: CommandDeps): Coalescer<ChangeItem, ChangeOu
 }
 
 async function changeCarts(
-  deps: CommandDeps,
+  deps: CartDeps,
   tx: TenantTx,
   items: readonly ChangeItem[],
 ): Promise<readonly ChangeOutcome[]> {
@@ -151,53 +118,4 @@ function isOfChange(problem: CartFailure, { patch }: ChangeCart): boolean {
   if (!("variantId" in problem)) return true;
   const lines = [...(patch.lines ?? []), ...(patch.setLines ?? []), ...(patch.addLines ?? [])];
   return lines.some(({ variantId }) => variantId === problem.variantId);
-}
-
-/** Pricing tables for carts of any currency. */
-export type TablesByCurrency = (currency: string) => PricingTables;
-
-/** Loads what the prices of some carts depend on: one statement per kind and currency. */
-export async function loadTables(
-  source: PricingSource,
-  tx: TenantTx,
-  known: {
-    readonly carts: readonly PriceableCart[];
-    readonly shipping: ShippingTable;
-    readonly tax: TaxTable;
-  },
-): Promise<TablesByCurrency> {
-  const { carts, shipping, tax } = known;
-  const currencies = [...new Set(carts.map(({ currency }) => currency))];
-  const codes = [...new Set(carts.flatMap(({ couponCodes }) => couponCodes))];
-  const [promotions, ...quotes] = await Promise.all([
-    carts.length === 0 ? [] : source.loadPromotions(tx, codes),
-    ...currencies.map((currency) => {
-      const lines = carts
-        .filter((cart) => cart.currency === currency)
-        .flatMap((cart) => cart.lines);
-      const ids = [...new Set(lines.map(({ variantId }) => variantId))].sort();
-      return ids.length === 0 ? [] : source.quoteVariants(tx, ids, currency);
-    }),
-  ]);
-  const tables = new Map(
-    currencies.map((currency, index) => {
-      const byId = new Map(
-        (quotes[index] ?? []).map((quote) => [quote.variantId as string, quote]),
-      );
-      return [currency, { quotes: byId, promotions, shipping, tax }];
-    }),
-  );
-  return (currency) => tables.get(currency) ?? { quotes: new Map(), promotions, shipping, tax };
-}
-
-/** A cart with its prices, or with the reason why it has none. */
-export function viewCart(
-  pricing: Pricing,
-  cart: Cart,
-  tables: TablesByCurrency,
-  now: Date,
-): CartView {
-  const priced = pricing.price(cart, tables(cart.currency), now);
-  if (priced.ok) return { cart, priced: priced.value, problem: null };
-  return { cart, priced: null, problem: priced.failure };
 }

@@ -150,6 +150,7 @@ export type CartFailure =
   | { readonly code: "carts.no_price"; readonly variantId: string; readonly currency: string }
   | { readonly code: "carts.unknown_shipping_method"; readonly shippingMethodId: string };
 
+/** HTTP status of each refusal. */
 export const cartFailureStatuses: FailureStatuses<CartFailure> = {
   "carts.not_found": 404,
   "carts.exists": 409,

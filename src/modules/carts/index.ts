@@ -3,24 +3,19 @@ import type { TenantId } from "../../kernel/ids.ts";
 import type { Result } from "../../kernel/result.ts";
 import type { TenantTx } from "../../platform/db/db.ts";
 import type { ShippingQuote } from "../shipping/contract.ts";
-import {
-  type ChangeOutcome,
-  type CommandDeps,
-  createChanges,
-  loadTables,
-  type TablesByCurrency,
-} from "./commands.ts";
+import { type ChangeOutcome, createChanges } from "./commands.ts";
 import type { Cart, CartFailure, CartId, CartView, ChangeCart } from "./contract.ts";
 import { createPricing, type PriceableCart, type Pricing, type PricingRules } from "./pricing.ts";
 import { getCart, listShippingOptions } from "./queries.ts";
 import { deleteOldCarts, lockCarts, markOrdered, reopenCarts } from "./store.ts";
+import { type CartDeps, loadTables, type TablesByCurrency } from "./store-tables.ts";
 
-export type { PricingSource, TablesByCurrency } from "./commands.ts";
 export type { PriceableCart, Pricing, PricingRules } from "./pricing.ts";
 export { cartRoutes } from "./routes.ts";
+export type { PricingSource, TablesByCurrency } from "./store-tables.ts";
 
 /** What carts need from outside; `app.ts` provides it. */
-export type CartsDeps = Omit<CommandDeps, "pricing"> & { readonly rules: PricingRules };
+export type CartsDeps = Omit<CartDeps, "pricing"> & { readonly rules: PricingRules };
 
 /** What the rest of the system may ask of carts. */
 export interface Carts {
@@ -48,7 +43,7 @@ export interface Carts {
 export function createCarts(deps: CartsDeps): Carts {
   const { source } = deps;
   const pricing = createPricing(deps.rules);
-  const commandDeps: CommandDeps = { ...deps, pricing };
+  const commandDeps: CartDeps = { ...deps, pricing };
   const changes = createChanges(commandDeps);
   return {
     change: (ctx, change) => changes.submit(ctx.tenantId, { ctx, change }),

@@ -1,13 +1,13 @@
 import type { TenantId } from "../../kernel/ids.ts";
 import { fail, ok, type Result } from "../../kernel/result.ts";
 import type { ShippingQuote } from "../shipping/contract.ts";
-import { type CommandDeps, loadTables, viewCart } from "./commands.ts";
 import type { CartFailure, CartId, CartView } from "./contract.ts";
 import { findCart } from "./store.ts";
+import { type CartDeps, loadTables, viewCart } from "./store-tables.ts";
 
 /** Reads a cart with its current prices. */
 export function getCart(
-  deps: CommandDeps,
+  deps: CartDeps,
   tenantId: TenantId,
   id: CartId,
 ): Promise<Result<CartView, CartFailure>> {
@@ -25,7 +25,7 @@ export function getCart(
 
 /** Lists the ways to ship a cart, with prices; empty until it has an address. */
 export function listShippingOptions(
-  deps: CommandDeps,
+  deps: CartDeps,
   tenantId: TenantId,
   id: CartId,
 ): Promise<Result<readonly ShippingQuote[], CartFailure>> {

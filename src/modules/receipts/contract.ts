@@ -3,6 +3,7 @@ import type { FailureStatuses } from "../../platform/http/route.ts";
 /** A receipt is issued shortly after an order is paid; until then there is none. */
 export type ReceiptFailure = { readonly code: "receipts.not_found"; readonly orderId: string };
 
+/** HTTP status of each refusal. */
 export const receiptFailureStatuses: FailureStatuses<ReceiptFailure> = {
   "receipts.not_found": 404,
 };

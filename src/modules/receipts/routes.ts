@@ -2,7 +2,7 @@ import { Type } from "typebox";
 import { fail, ok } from "../../kernel/result.ts";
 import type { Db } from "../../platform/db/db.ts";
 import { type Route, route } from "../../platform/http/route.ts";
-import { findReceipt } from "./store.ts";
+import { findReceipt } from "./queries.ts";
 
 /** The HTTP operation of receipts. */
 export function receiptRoutes(db: Db): readonly Route[] {

@@ -133,6 +133,7 @@ export type CheckoutFailure =
   | Extract<PlaceOrderFailure, { code: `checkout.${string}` }>
   | PaymentDeclined;
 
+/** HTTP status of each refusal. */
 export const checkoutFailureStatuses: FailureStatuses<CheckoutFailure> = {
   "checkout.empty": 422,
   "checkout.email_missing": 422,

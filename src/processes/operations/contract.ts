@@ -9,6 +9,7 @@ export type OperationsFailure =
   | { readonly code: "operations.event_not_found"; readonly eventId: string }
   | { readonly code: "operations.bad_cursor" };
 
+/** HTTP status of each refusal. */
 export const operationsFailureStatuses: FailureStatuses<OperationsFailure> = {
   "operations.order_not_found": 404,
   "operations.saga_not_found": 404,

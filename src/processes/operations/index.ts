@@ -7,6 +7,7 @@ import type { Payments } from "../../modules/payments/contract.ts";
 import type { Db } from "../../platform/db/db.ts";
 import { eventsOfStreams } from "../../platform/events/queries.ts";
 import type { Subscriptions } from "../../platform/events/subscriptions.ts";
+import type { LiveStreams } from "../../platform/http/live-streams.ts";
 import type { JobId, Jobs } from "../../platform/jobs/jobs.ts";
 import type { SagaId, Sagas } from "../../platform/sagas/sagas.ts";
 import type { OperationsFailure } from "./contract.ts";
@@ -25,6 +26,8 @@ export interface OperationsDeps {
   readonly sagas: Sagas;
   readonly subscriptions: Subscriptions;
   readonly jobs: Jobs;
+  /** Live views of this process. */
+  readonly streams: LiveStreams;
 }
 
 /** The operators' views. */

@@ -5,7 +5,7 @@ import { type Route, type RouteReply, route } from "../../platform/http/route.ts
 import type { JobId, JobState } from "../../platform/jobs/jobs.ts";
 import type { SagaId, SagaStatus } from "../../platform/sagas/sagas.ts";
 import type { Operations } from "./index.ts";
-import { tailEvents, tailPage } from "./tail.ts";
+import { liveEvents, tailPage } from "./tail.ts";
 
 const Uuid = Type.String({ format: "uuid" });
 const ById = Type.Object({ id: Uuid });
@@ -102,15 +102,12 @@ function eventRoutes(operations: Operations): readonly Route[] {
       tag: "Operations",
       schemas: { query: Type.Object({ type: Type.Optional(Type.String({ maxLength: 100 })) }) },
       handle: async ({ ctx, query, header }) =>
-        ok({
-          stream: {
-            contentType: "text/event-stream",
-            body: tailEvents(operations.db, ctx, {
-              after: header("last-event-id"),
-              type: query.type,
-            }),
-          },
-        }),
+        ok(
+          operations.streams.open(
+            { signal: ctx.signal, lastEventId: header("last-event-id") },
+            liveEvents(operations.db, ctx, query.type),
+          ),
+        ),
     }),
   ];
 }

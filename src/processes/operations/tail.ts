@@ -1,14 +1,13 @@
 import type { Context } from "../../kernel/context.ts";
 import { fail, ok, type Result } from "../../kernel/result.ts";
 import type { Db } from "../../platform/db/db.ts";
-import { eventsTopic } from "../../platform/events/event.ts";
+import { eventsTopic, type RecordedEvent } from "../../platform/events/event.ts";
 import { type EventTailPage, streamEvents } from "../../platform/events/queries.ts";
+import type { LiveSource } from "../../platform/http/live-streams.ts";
 import { onPoke } from "../../platform/wakeup/poke.ts";
 
 /** Longest wait between two looks at the log, milliseconds: other nodes' events arrive by then. */
 const pollMs = 1_000;
-/** A line is sent at least this often, so that proxies keep the connection, milliseconds. */
-const heartbeatMs = 15_000;
 const batchMax = 200;
 
 /** One answer to whoever asks for events. */
@@ -36,35 +35,49 @@ export async function tailPage(
   }
 }
 
+/** An event of a live view, with the cursor to go on from. */
+export interface TailedEvent {
+  readonly cursor: string;
+  readonly event: RecordedEvent;
+}
+
 /**
- * Sends events as they happen, as server-sent events; each carries the cursor to go on from.
+ * Gives events as they happen, until the context's signal aborts.
  *
- * @param from.after cursor of the last one received; a bad one begins from now
- * @see https://html.spec.whatwg.org/multipage/server-sent-events.html
+ * @param from.after cursor of the last one received; a bad one, or none, begins from now
  */
 export async function* tailEvents(
   db: Db,
   ctx: Context,
   from: { readonly after: string | undefined; readonly type: string | undefined },
-): AsyncGenerator<string> {
+): AsyncGenerator<TailedEvent> {
   const types = from.type === undefined ? undefined : [from.type];
   let after = await firstCursor(db, ctx, from.after);
-  let spokenAt = performance.now();
-  yield `retry: 1000\nid: ${after}\n\n`;
   while (!ctx.signal?.aborted) {
     const page = await streamEvents(db, ctx.tenantId, { after, types, limit: batchMax });
     after = page.next;
-    for (const event of page.events) {
-      yield `event: ${event.type}\nid: ${after}\ndata: ${JSON.stringify(event)}\n\n`;
-      spokenAt = performance.now();
-    }
-    if (page.more) continue;
-    if (performance.now() - spokenAt > heartbeatMs) {
-      yield `: still here\n\n`;
-      spokenAt = performance.now();
-    }
-    await nextNews(ctx.signal);
+    for (const event of page.events) yield { cursor: after, event };
+    if (!page.more) await nextNews(ctx.signal);
   }
+}
+
+/** The same as server-sent events: every reconnect resumes where the last event was. */
+export function liveEvents(db: Db, ctx: Context, type: string | undefined): LiveSource {
+  return (push, { lastEventId }) => {
+    const stop = new AbortController();
+    const tail = async () => {
+      const following = { ...ctx, signal: stop.signal };
+      for await (const { cursor, event } of tailEvents(db, following, {
+        after: lastEventId,
+        type,
+      })) {
+        push({ id: cursor, event: event.type, data: event });
+      }
+    };
+    // A log that cannot be read ends the view; the browser comes back by itself.
+    tail().catch(() => stop.abort());
+    return () => stop.abort();
+  };
 }
 
 async function firstCursor(db: Db, ctx: Context, after: string | undefined): Promise<string> {

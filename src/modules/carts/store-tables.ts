@@ -1,0 +1,83 @@
+import type { Clock } from "../../kernel/clock.ts";
+import type { BatchReport } from "../../platform/coalescer/coalescer.ts";
+import type { Db, TenantTx } from "../../platform/db/db.ts";
+import type { VariantQuote } from "../catalog/contract.ts";
+import type { PromotionRule } from "../promotions/contract.ts";
+import type { ShippingTable } from "../shipping/contract.ts";
+import type { TaxTable } from "../tax/contract.ts";
+import type { Cart, CartView } from "./contract.ts";
+import type { PriceableCart, Pricing, PricingTables } from "./pricing.ts";
+
+/** Loads what prices depend on, in the caller's transaction; `app.ts` provides it. */
+export interface PricingSource {
+  readonly quoteVariants: (
+    tx: TenantTx,
+    variantIds: readonly string[],
+    currency: string,
+  ) => Promise<readonly VariantQuote[]>;
+  /** Active automatic promotions, and those of the given codes. */
+  readonly loadPromotions: (
+    tx: TenantTx,
+    codes: readonly string[],
+  ) => Promise<readonly PromotionRule[]>;
+  readonly loadShipping: (tx: TenantTx) => Promise<ShippingTable>;
+  readonly loadTax: (tx: TenantTx) => Promise<TaxTable>;
+}
+
+/** What commands and queries need. */
+export interface CartDeps {
+  readonly db: Db;
+  readonly clock: Clock;
+  readonly pricing: Pricing;
+  readonly source: PricingSource;
+  readonly onBatch?: (report: BatchReport) => void;
+}
+
+/** Pricing tables for carts of any currency. */
+export type TablesByCurrency = (currency: string) => PricingTables;
+
+/** Loads what the prices of some carts depend on: one statement per kind and currency. */
+export async function loadTables(
+  source: PricingSource,
+  tx: TenantTx,
+  known: {
+    readonly carts: readonly PriceableCart[];
+    readonly shipping: ShippingTable;
+    readonly tax: TaxTable;
+  },
+): Promise<TablesByCurrency> {
+  const { carts, shipping, tax } = known;
+  const currencies = [...new Set(carts.map(({ currency }) => currency))];
+  const codes = [...new Set(carts.flatMap(({ couponCodes }) => couponCodes))];
+  const [promotions, ...quotes] = await Promise.all([
+    carts.length === 0 ? [] : source.loadPromotions(tx, codes),
+    ...currencies.map((currency) => {
+      const lines = carts
+        .filter((cart) => cart.currency === currency)
+        .flatMap((cart) => cart.lines);
+      const ids = [...new Set(lines.map(({ variantId }) => variantId))].sort();
+      return ids.length === 0 ? [] : source.quoteVariants(tx, ids, currency);
+    }),
+  ]);
+  const tables = new Map(
+    currencies.map((currency, index) => {
+      const byId = new Map(
+        (quotes[index] ?? []).map((quote) => [quote.variantId as string, quote]),
+      );
+      return [currency, { quotes: byId, promotions, shipping, tax }];
+    }),
+  );
+  return (currency) => tables.get(currency) ?? { quotes: new Map(), promotions, shipping, tax };
+}
+
+/** A cart with its prices, or with the reason why it has none. */
+export function viewCart(
+  pricing: Pricing,
+  cart: Cart,
+  tables: TablesByCurrency,
+  now: Date,
+): CartView {
+  const priced = pricing.price(cart, tables(cart.currency), now);
+  if (priced.ok) return { cart, priced: priced.value, problem: null };
+  return { cart, priced: null, problem: priced.failure };
+}
