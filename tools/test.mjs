@@ -95,6 +95,8 @@ function run(files, concurrency, timeoutMs) {
     "--test",
     `--test-concurrency=${concurrency}`,
     `--test-timeout=${timeoutMs}`,
+    // A failed test may leave a pool open; its file would then never end.
+    "--test-force-exit",
     ...(options.grep ? [`--test-name-pattern=${options.grep}`] : []),
     ...files,
   ];
