@@ -11,7 +11,7 @@ import type {
   LedgerEvents,
   PostFailure,
 } from "./contract.ts";
-import { checkJournal } from "./journal.ts";
+import { checkJournal, normalBalance } from "./journal.ts";
 import { postEntries } from "./store.ts";
 
 /** Asks to promise part of a floored account's balance. */
@@ -116,11 +116,6 @@ export async function releaseHold(
     update ledger_holds set state = 'released' where tenant_id = ${tx.tenantId} and id = ${holdId}`);
   appendEvents(tx, origin, [holdEvent("ledger.hold_released", holdId, { holdId })]);
   return ok({ ...hold, state: "released" });
-}
-
-/** A balance in the account's normal sense: positive where it usually is. */
-export function normalBalance(kind: AccountKind, balanceMinor: number): number {
-  return kind === "asset" || kind === "expense" ? balanceMinor : 0 - balanceMinor;
 }
 
 function holdEvent(type: keyof LedgerEvents, holdId: HoldId, data: object): NewEvent {

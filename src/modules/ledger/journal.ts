@@ -78,3 +78,8 @@ export function contentOf(journal: Journal): string {
     .map((end, index) => hex.slice(at[index], end))
     .join("-");
 }
+
+/** A balance in the account's normal sense: positive where it usually is. */
+export function normalBalance(kind: AccountKind, balanceMinor: number): number {
+  return kind === "asset" || kind === "expense" ? balanceMinor : 0 - balanceMinor;
+}

@@ -17,7 +17,7 @@ import type {
   TrialBalanceRow,
   TrialBalanceTotal,
 } from "./contract.ts";
-import { normalBalance } from "./holds.ts";
+import { normalBalance } from "./journal.ts";
 
 /** What every list takes. */
 export interface PageRequest {

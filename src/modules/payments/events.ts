@@ -1,12 +1,7 @@
 import { unreachable } from "../../kernel/assert.ts";
 import type { NewEvent } from "../../platform/events/events.ts";
-import type {
-  NewPayment,
-  Payment,
-  PaymentEvents,
-  PaymentOperation,
-  ProviderCall,
-} from "./contract.ts";
+import type { NewPayment, Payment, PaymentOperation, ProviderCall } from "./contract.ts";
+import type { PaymentEvents } from "./contract-events.ts";
 import type { PaymentStep } from "./payment.ts";
 import type { NewDeadLetter } from "./store.ts";
 
