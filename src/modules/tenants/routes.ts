@@ -105,6 +105,17 @@ function shopRoutes(tenants: Tenants): Route[] {
   return [
     route({
       method: "GET",
+      path: "/v1/tenant",
+      operationId: "getOwnTenant",
+      summary: "Get the brand that the key belongs to",
+      tag: "Tenants",
+      access: "secret",
+      schemas: { response: TenantBody },
+      failures: ["tenants.not_found"],
+      handle: async ({ ctx }) => answer(await tenants.get(ctx.tenantId)),
+    }),
+    route({
+      method: "GET",
       path: "/v1/tenants/{id}/log",
       operationId: "getTenantLog",
       summary: "See what was done to a tenant, newest first",

@@ -1,0 +1,3 @@
+export function CatalogRoom() {
+  return null;
+}

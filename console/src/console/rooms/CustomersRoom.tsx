@@ -1,0 +1,6 @@
+export function CustomersRoom() {
+  return null;
+}
+export function CustomerRoom() {
+  return null;
+}

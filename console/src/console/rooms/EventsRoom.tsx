@@ -1,0 +1,3 @@
+export function EventsRoom() {
+  return null;
+}

@@ -1,0 +1,3 @@
+export function ImportRoom() {
+  return null;
+}

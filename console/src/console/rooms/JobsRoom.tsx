@@ -1,0 +1,3 @@
+export function JobsRoom() {
+  return null;
+}

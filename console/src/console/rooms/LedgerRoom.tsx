@@ -1,0 +1,3 @@
+export function LedgerRoom() {
+  return null;
+}

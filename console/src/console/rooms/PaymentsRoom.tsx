@@ -1,0 +1,3 @@
+export function PaymentsRoom() {
+  return null;
+}

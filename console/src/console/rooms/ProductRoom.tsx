@@ -1,0 +1,3 @@
+export function ProductRoom() {
+  return null;
+}

@@ -1,0 +1,3 @@
+export function PromotionsRoom() {
+  return null;
+}

@@ -1,0 +1,3 @@
+export function SagasRoom() {
+  return null;
+}

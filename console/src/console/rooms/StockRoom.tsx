@@ -1,0 +1,3 @@
+export function StockRoom() {
+  return null;
+}

@@ -1,0 +1,3 @@
+export function SystemRoom() {
+  return null;
+}

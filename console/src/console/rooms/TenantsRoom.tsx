@@ -1,0 +1,3 @@
+export function TenantsRoom() {
+  return null;
+}

@@ -1,0 +1,185 @@
+import { take } from "@brandos/sdk";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useState } from "react";
+import { Icon, type IconName } from "../../shared/Icon.tsx";
+import { formatMoney } from "../../shared/money.ts";
+import { useApi } from "../api.tsx";
+import { useLive } from "../live.tsx";
+import { Loaded } from "../parts/Loaded.tsx";
+import { Panel } from "../parts/Page.tsx";
+import { Json, words } from "../parts/show.tsx";
+import type { TimelineEntry, TimelineKind } from "../types.ts";
+
+const kinds: readonly {
+  readonly kind: TimelineKind;
+  readonly name: string;
+  readonly icon: IconName;
+}[] = [
+  { kind: "request", name: "Requests", icon: "request" },
+  { kind: "transaction", name: "Transactions", icon: "transaction" },
+  { kind: "event", name: "Events", icon: "events" },
+  { kind: "saga", name: "Saga", icon: "sagas" },
+  { kind: "saga_step", name: "Saga steps", icon: "sagas" },
+  { kind: "payment", name: "Payment", icon: "payments" },
+  { kind: "ledger", name: "Ledger", icon: "ledger" },
+  { kind: "job", name: "Jobs", icon: "jobs" },
+];
+
+/** The whole story of an order, live. */
+export function Timeline({ orderId }: { readonly orderId: string }) {
+  const api = useApi();
+  const [hidden, setHidden] = useState<ReadonlySet<TimelineKind>>(new Set());
+  const story = useQuery({
+    queryKey: ["order", orderId, "timeline"],
+    queryFn: async () => {
+      const path = { id: orderId };
+      const page = await take(api.GET("/v1/orders/{id}/timeline", { params: { path } }));
+      return page.items as readonly TimelineEntry[];
+    },
+    // Steps and jobs move without events: while something is under way, look again.
+    refetchInterval: ({ state }) => (isUnderWay(state.data) ? 1_000 : false),
+  });
+  useFollowing(orderId);
+  const { state } = useLive();
+  const toggle = (kind: TimelineKind) => {
+    const next = new Set(hidden);
+    if (!next.delete(kind)) next.add(kind);
+    setHidden(next);
+  };
+  return (
+    <Panel
+      title="Timeline"
+      flush
+      actions={
+        <>
+          <Chips entries={story.data ?? []} hidden={hidden} toggle={toggle} />
+          {state === "open" && <span className="live live-open">Live</span>}
+        </>
+      }
+    >
+      <Loaded query={story}>
+        {(entries) => (
+          <ol className="story" aria-label="Timeline">
+            {entries
+              .filter(({ kind }) => !hidden.has(kind))
+              .map((entry) => (
+                <Entry key={keyOf(entry)} entry={entry} start={entries[0]?.at ?? entry.at} />
+              ))}
+          </ol>
+        )}
+      </Loaded>
+    </Panel>
+  );
+}
+
+/** Reads the story again when an event names the order. */
+function useFollowing(orderId: string): void {
+  const queries = useQueryClient();
+  const { events } = useLive();
+  const newest = events.find(
+    ({ stream, data }) => stream.endsWith(orderId) || JSON.stringify(data).includes(orderId),
+  )?.id;
+  useEffect(() => {
+    if (newest) void queries.invalidateQueries({ queryKey: ["order", orderId] });
+  }, [newest, orderId, queries]);
+}
+
+function isUnderWay(entries: readonly TimelineEntry[] | undefined): boolean {
+  if (!entries) return false;
+  const sagas = entries.filter(({ kind }) => kind === "saga");
+  const pending = entries.some(
+    ({ kind, title }) => kind === "job" && /(ready|running|scheduled)$/.test(title),
+  );
+  return pending || sagas.length === 1;
+}
+
+function keyOf({ kind, at, title, detail, requestId }: TimelineEntry): string {
+  return `${kind}/${detail["id"] ?? detail["transactionId"] ?? requestId}/${title}/${at}`;
+}
+
+function Chips(props: {
+  readonly entries: readonly TimelineEntry[];
+  readonly hidden: ReadonlySet<TimelineKind>;
+  readonly toggle: (kind: TimelineKind) => void;
+}) {
+  const { entries, hidden, toggle } = props;
+  const present = kinds.filter(({ kind }) => entries.some((entry) => entry.kind === kind));
+  return (
+    <span className="chips">
+      {present.map(({ kind, name }) => (
+        <button
+          key={kind}
+          type="button"
+          className="chip"
+          aria-pressed={!hidden.has(kind)}
+          onClick={() => toggle(kind)}
+        >
+          {name}
+        </button>
+      ))}
+    </span>
+  );
+}
+
+function Entry({ entry, start }: { readonly entry: TimelineEntry; readonly start: string }) {
+  const { kind, title, detail, at } = entry;
+  const known = kinds.find((candidate) => candidate.kind === kind);
+  const isBad = /fail|stuck|declin|dead|undone|compensat/i.test(title);
+  return (
+    <li className={`kind-${kind} ${isBad ? "bad" : ""} fresh`}>
+      <span className="when" title={new Date(at).toISOString()}>
+        {elapsed(Date.parse(at) - Date.parse(start))}
+      </span>
+      <span className="dot" title={known?.name}>
+        <Icon name={known?.icon ?? "events"} size={14} />
+      </span>
+      <details>
+        <summary>
+          <b>{sayTitle(entry)}</b>
+          <small>{sayDetail(entry)}</small>
+        </summary>
+        <Json value={{ at, requestId: entry.requestId, ...detail }} />
+      </details>
+    </li>
+  );
+}
+
+function elapsed(ms: number): string {
+  if (ms < 1_000) return `+${Math.round(ms)} ms`;
+  if (ms < 60_000) return `+${(ms / 1_000).toFixed(1)} s`;
+  if (ms < 3_600_000) return `+${Math.round(ms / 60_000)} min`;
+  return `+${(ms / 3_600_000).toFixed(1)} h`;
+}
+
+function sayTitle({ kind, title }: TimelineEntry): string {
+  return kind === "event" || kind === "saga" || kind === "job" ? title : words(title);
+}
+
+function sayDetail({ kind, detail, requestId }: TimelineEntry): string {
+  const text = (name: string) => (detail[name] === undefined ? "" : String(detail[name]));
+  if (kind === "request") return `request …${(requestId ?? "").slice(-8)}`;
+  if (kind === "transaction") return (detail["types"] as readonly string[]).join(", ");
+  if (kind === "event") return text("stream").replace(/[0-9a-f-]{28}([0-9a-f]{8})$/, "…$1");
+  if (kind === "saga_step") {
+    const attempts = Number(detail["attempts"]);
+    return `${text("elapsedMs")} ms${attempts > 1 ? `, ${attempts} attempts` : ""}`;
+  }
+  if (kind === "payment") {
+    const amount = formatMoney(Number(detail["amountMinor"]), text("currency"));
+    return [amount, text("provider"), text("failureCode")].filter(Boolean).join(" · ");
+  }
+  if (kind === "ledger") return sayEntries(detail["entries"]);
+  return "";
+}
+
+interface LedgerEntry {
+  readonly account: string;
+  readonly amountMinor: number;
+  readonly currency: string;
+}
+
+function sayEntries(entries: unknown): string {
+  return (entries as readonly LedgerEntry[])
+    .map(({ account, amountMinor, currency }) => `${account} ${formatMoney(amountMinor, currency)}`)
+    .join(" · ");
+}
