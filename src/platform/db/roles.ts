@@ -33,14 +33,7 @@ function rolePassword(ownerUrl: string, role: string): string {
  * @param client connection as the owner, who may create roles and schemas
  */
 export async function prepareRoles(client: pg.Client, ownerUrl: string): Promise<void> {
-  for (const role of Object.values(roleNames)) {
-    const { rowCount } = await client.query("select 1 from pg_roles where rolname = $1", [role]);
-    const password = client.escapeLiteral(rolePassword(ownerUrl, role));
-    // An owner that is no superuser may make confined roles, but not name those attributes later.
-    const confined = "nosuperuser nobypassrls nocreatedb nocreaterole noinherit";
-    if (rowCount === 1) await client.query(`alter role ${role} login password ${password}`);
-    else await client.query(`create role ${role} login ${confined} password ${password}`);
-  }
+  for (const role of Object.values(roleNames)) await prepareRole(client, ownerUrl, role);
   const { app, platform } = roleNames;
   await client.query(`
     create schema if not exists platform;
@@ -54,6 +47,33 @@ export async function prepareRoles(client: pg.Client, ownerUrl: string): Promise
     alter default privileges in schema control
       grant select, insert, update, delete on tables to ${platform};
     alter default privileges in schema control grant usage on sequences to ${platform};`);
+}
+
+/** Roles belong to the whole server: another database's migration may be making them just now. */
+async function prepareRole(client: pg.Client, ownerUrl: string, role: string): Promise<void> {
+  const password = client.escapeLiteral(rolePassword(ownerUrl, role));
+  // An owner that is no superuser may make confined roles, but not name those attributes later.
+  const confined = "nosuperuser nobypassrls nocreatedb nocreaterole noinherit";
+  for (let attempt = 1; ; attempt++) {
+    const { rowCount } = await client.query("select 1 from pg_roles where rolname = $1", [role]);
+    const change =
+      rowCount === 1 ? `alter role ${role} login` : `create role ${role} login ${confined}`;
+    try {
+      await client.query(`${change} password ${password}`);
+      return;
+    } catch (error) {
+      if (!isRoleRace(error) || attempt === roleAttemptsMax) throw error;
+    }
+  }
+}
+
+const roleAttemptsMax = 20;
+
+/** Duplicate role, unique violation, or "tuple concurrently updated", which has no code of its own. */
+function isRoleRace(error: unknown): boolean {
+  const { code, message } = error as { readonly code?: string; readonly message?: string };
+  if (code === "42710" || code === "23505") return true;
+  return code === "XX000" && /tuple concurrently/.test(message ?? "");
 }
 
 /**
