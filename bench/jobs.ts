@@ -37,9 +37,9 @@ export async function run({ quick, log }: BenchOptions): Promise<BenchResult> {
     } else {
       notes.push("BullMQ left out: it needs redis-server in the PATH and npm ci in bench/");
     }
-    const limit = await rawLimit(await freshDatabase(server.url, "raw"), quick ? 1_000 : 4_000);
+    const limit = await rawLimit(await freshDatabase(server.url, "raw"), quick ? 1 : 4);
     const backlog = await freshDatabase(server.url, "backlog");
-    const held = await withOldSnapshot(backlog, quick ? 40_000 : 500_000, quick ? 4 : 30);
+    const held = await withOldSnapshot(backlog, quick ? 40_000 : 500_000, quick ? 3 : 30);
     log(`backlog and old snapshot: ${JSON.stringify(held)}`);
     notes.push(
       `${held.waiting} waiting jobs, never analysed: ${held.freshPerSecond}/s; ` +
@@ -165,7 +165,7 @@ async function reachable(port: number): Promise<void> {
  * What the machine allows: rows taken by hand-written SQL in batches of a thousand, deleted for good
  * in the same statement, with nobody to handle them.
  */
-async function rawLimit(url: string, durationMs: number): Promise<number> {
+async function rawLimit(url: string, seconds: number): Promise<number> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   await client.query(
@@ -173,11 +173,12 @@ async function rawLimit(url: string, durationMs: number): Promise<number> {
   );
   await client.query(
     `insert into raw_jobs (payload)
-     select '{"n":1,"who":"somebody"}' from generate_series(1, 1000000)`,
+     select '{"n":1,"who":"somebody"}' from generate_series(1, $1)`,
+    [seconds * 300_000],
   );
   const startedAt = performance.now();
   let taken = 0;
-  while (performance.now() - startedAt < durationMs) {
+  while (performance.now() - startedAt < seconds * 1_000) {
     const { rowCount } = await client.query({
       name: "take",
       text: `delete from raw_jobs where ctid = any (array(

@@ -25,7 +25,7 @@ export interface NewJob {
   readonly uniqueKey?: string;
   /** Runs at most, the first included; 1 to 1,000, default 10. Then it is a dead letter. */
   readonly attemptsMax?: number;
-  /** Names it in advance; minted when left out. */
+  /** Names it in advance; minted when left out. It does not keep doubles out: `uniqueKey` does. */
   readonly id?: JobId;
 }
 

@@ -112,6 +112,35 @@ describe("queues of jobs", async () => {
     assert.equal((await made.find(ctx, first.id))?.attempt, 5);
   });
 
+  it("gives the event loop its turns between handlers that never wait", async (t) => {
+    const { ctx, queue, jobs } = fixture.setup(t);
+    let turn = 0;
+    const turns: number[] = [];
+    const made = jobs({
+      definitions: [
+        defineJob({
+          kind: "busy",
+          handle: async () => {
+            turns.push(turn);
+            for (const until = performance.now() + 2; performance.now() < until; );
+          },
+        }),
+      ],
+    });
+    await made.enqueueMany(ctx, times(100, { kind: "busy", payload: {}, queue }));
+    const count = () => {
+      turn++;
+      if (turns.length < 100) setImmediate(count);
+    };
+    count();
+    await made.start();
+    await until(() => turns.length === 100);
+    const perTurn = Map.groupBy(turns, (at) => at)
+      .values()
+      .map((group) => group.length);
+    assert(Math.max(...perTurn) <= 20);
+  });
+
   it("claims nothing from a paused queue until it is resumed", async (t) => {
     const { ctx, queue, jobs } = fixture.setup(t);
     let done = 0;

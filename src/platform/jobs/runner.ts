@@ -82,8 +82,8 @@ export function createRunner(config: RunnerConfig): Runner {
   return {
     async start() {
       if (isStarted) return;
-      isStarted = true;
       await lease.start();
+      isStarted = true;
       const cancel = () => void readCancellations().catch(onError("jobs.cancellations"));
       const wakes = new Map([
         [jobsTopic, worker.wake],

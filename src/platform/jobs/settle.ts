@@ -96,6 +96,10 @@ function batchesOf(jobs: readonly HeldJob[]): Batch[] {
   return [...tenants].map(([id, tenantId]) => ({ id, tenantId }));
 }
 
+/**
+ * Two jobs that were given the same id count as one: a conflict must not keep the outcomes of all
+ * others from being written.
+ */
 function settleStatement(jobs: readonly Settlement[]): Statement {
   const batches = batchesOf(jobs);
   return sql("jobs.settle")`
@@ -144,12 +148,14 @@ function settleStatement(jobs: readonly Settlement[]): Statement {
         kind, payload, origin, unique_key,
         clock_timestamp() + delay_ms * interval '1 millisecond', error
       from job where outcome in ('retried', 'postponed')
+      on conflict do nothing
     ), dead as (
       insert into jobs_dead (tenant_id, id, enqueued_at, priority, attempt, attempts_max, queue,
         kind, payload, origin, unique_key, reason, last_error)
       select tenant_id, id, enqueued_at, priority, attempt, attempts_max, queue,
         kind, payload, origin, unique_key, outcome, coalesce(error, outcome)
       from job where outcome in ('exhausted', 'refused', 'lost')
+      on conflict do nothing
     ), done as (
       insert into jobs_done (tenant_id, id, enqueued_at, claimed_at, forget_at, attempt, queue,
         kind, payload, origin, outcome)
@@ -157,6 +163,7 @@ function settleStatement(jobs: readonly Settlement[]): Statement {
         clock_timestamp() + keep_ms * interval '1 millisecond', attempt, queue,
         kind, payload, origin, outcome
       from job where keep_ms > 0 and outcome in ('completed', 'cancelled')
+      on conflict do nothing
     ), released as (
       delete from job_uniques using job
       where job.unique_key is not null and job.outcome not in ('returned', 'retried', 'postponed')

@@ -49,6 +49,8 @@ export interface Worker {
 const cancelGraceMs = 10_000;
 /** Wait before a job of an unknown kind is offered again, milliseconds: a newer process may know it. */
 const unknownKindDelayMs = 5_000;
+/** How long jobs may follow one another without a turn of the event loop, milliseconds. */
+const turnMaxMs = 5;
 /** Queues remembered by name at most. */
 const queuesMax = 10_000;
 
@@ -62,6 +64,8 @@ interface State {
   /** Something may wait that no look has seen. */
   isDirty: boolean;
   isStopping: boolean;
+  /** Since when jobs follow one another without the event loop, milliseconds of `performance.now()`. */
+  turnSinceMs: number | undefined;
   onIdle: (() => void) | undefined;
 }
 
@@ -131,6 +135,7 @@ function newState(config: WorkerConfig): State {
     runDeps: new Map(),
     isDirty: true,
     isStopping: false,
+    turnSinceMs: undefined,
     onIdle: undefined,
   };
 }
@@ -233,14 +238,25 @@ function runDeps(state: State, queue: WorkedQueue): RunDeps {
 
 function finish(state: State, queue: WorkedQueue, run: ActiveRun, verdict: Verdict): void {
   const { settler, progress, emit } = state.config;
-  const elapsedMs = performance.now() - run.startedAtMs;
+  const nowMs = performance.now();
+  const elapsedMs = nowMs - run.startedAtMs;
   queue.ended(run, elapsedMs);
   if (run.hasProgress) progress.forget(run.job.id);
   writeVerdict(settler, queue.settings.keepDoneForMs, run, verdict);
   if (emit) emit(finishedEvent(run.job, verdict, elapsedMs));
-  fill(state, queue);
+  state.turnSinceMs ??= beginTurn(state, nowMs);
+  if (nowMs - state.turnSinceMs < turnMaxMs) fill(state, queue);
   if (queue.hunger() !== "none") state.sleeper.wake();
   if (state.isStopping && isIdle(state)) state.onIdle?.();
+}
+
+/** Handlers that never wait would keep the event loop from everybody else: they go on behind it. */
+function beginTurn(state: State, nowMs: number): number {
+  setImmediate(() => {
+    state.turnSinceMs = undefined;
+    for (const queue of worked(state)) fill(state, queue);
+  });
+  return nowMs;
 }
 
 function writeVerdict(settler: Settler, keepMs: number, run: ActiveRun, verdict: Verdict): void {
