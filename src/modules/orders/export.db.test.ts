@@ -34,7 +34,7 @@ describe("exports of orders", async () => {
     const page = await orders.list(ctx, { filter: {}, limit: 10 });
     assert(page.ok);
     const lines = (await text("jsonl")).trimEnd().split("\n");
-    // Times keep their microseconds in the export.
+    // A whole second is written without its zero milliseconds.
     const exported = lines.map((line) => {
       const { placedAt, updatedAt, ...rest } = JSON.parse(line);
       const iso = (at: string) => new Date(at).toISOString();

@@ -1,8 +1,9 @@
 import type { Context } from "../../kernel/context.ts";
 import { lowestIdAt } from "../../kernel/ids.ts";
 import type { Db, TenantTx } from "../../platform/db/db.ts";
-import { type Fragment, fragment, sql } from "../../platform/db/sql.ts";
+import { fragment, sql } from "../../platform/db/sql.ts";
 import { conditions, type OrderFilter } from "./queries.ts";
+import { csvHeader, csvLine, jsonOrder } from "./texts.ts";
 
 /** Formats of an export. */
 export const exportFormats = ["csv", "jsonl"] as const;
@@ -18,6 +19,7 @@ export const exportContentTypes: Readonly<Record<ExportFormat, string>> = {
 /** Orders per chunk: about 1 MB of text, the memory an export needs. */
 const chunkOrders = 2_000;
 const chunkLimit = fragment`limit 2000`;
+const jsonLine = fragment`${jsonOrder} || E'\\n'`;
 const lowestId = "00000000-0000-0000-0000-000000000000";
 
 /** What to export. */
@@ -99,48 +101,4 @@ function planForRange(tx: TenantTx): void {
     select set_config('plan_cache_mode', 'force_custom_plan', true),
       set_config('enable_sort', 'off', true), set_config('enable_seqscan', 'off', true),
       set_config('enable_bitmapscan', 'off', true)`);
-}
-
-const csvHeader =
-  "id,number,external_reference,status,version,currency,subtotal_minor,discount_minor," +
-  "shipping_minor,tax_minor,total_minor,refunded_minor,price_includes_tax,item_quantity," +
-  "customer_id,email,placed_at,updated_at\r\n";
-
-// Casts and || instead of to_char, concat and json_build_object: twice as fast as the latter
-// (210,000 and 98,000 orders/s on one core).
-const csvLine: Fragment = fragment`id || ',' || number || ','
-  || coalesce(${csvText(fragment`external_reference`)}, '') || ',' || status || ',' || version || ','
-  || currency || ',' || subtotal_minor || ',' || discount_minor || ',' || shipping_minor || ','
-  || tax_minor || ',' || total_minor || ',' || refunded_minor || ','
-  || price_includes_tax || ',' || item_quantity || ',' || coalesce(customer_id::text, '') || ','
-  || coalesce(${csvText(fragment`email`)}, '') || ',' || ${isoTime(fragment`placed_at`)} || ','
-  || ${isoTime(fragment`updated_at`)} || E'\\r\\n'`;
-
-const jsonLine: Fragment = fragment`'{"id":"' || id || '","number":' || number
-  || ',"externalReference":' || coalesce(to_json(external_reference)::text, 'null')
-  || ',"status":"' || status || '","version":' || version
-  || ',"subtotal":' || ${jsonMoney(fragment`subtotal_minor`)}
-  || ',"discount":' || ${jsonMoney(fragment`discount_minor`)}
-  || ',"shipping":' || ${jsonMoney(fragment`shipping_minor`)}
-  || ',"tax":' || ${jsonMoney(fragment`tax_minor`)}
-  || ',"total":' || ${jsonMoney(fragment`total_minor`)}
-  || ',"refunded":' || ${jsonMoney(fragment`refunded_minor`)}
-  || ',"priceIncludesTax":' || price_includes_tax || ',"itemQuantity":' || item_quantity
-  || ',"customerId":' || coalesce('"' || customer_id || '"', 'null')
-  || ',"email":' || coalesce(to_json(email)::text, 'null')
-  || ',"placedAt":"' || ${isoTime(fragment`placed_at`)}
-  || '","updatedAt":"' || ${isoTime(fragment`updated_at`)} || E'"}\\n'`;
-
-/** Quotes where RFC 4180 asks for it. */
-function csvText(column: Fragment): Fragment {
-  return fragment`case when ${column} ~ '[",\\r\\n]'
-    then '"' || replace(${column}, '"', '""') || '"' else ${column} end`;
-}
-
-function jsonMoney(column: Fragment): Fragment {
-  return fragment`'{"amountMinor":' || ${column} || ',"currency":"' || currency || '"}'`;
-}
-
-function isoTime(column: Fragment): Fragment {
-  return fragment`replace((${column} at time zone 'UTC')::text, ' ', 'T') || 'Z'`;
 }

@@ -15,7 +15,13 @@ import {
 import { type CommandDeps, editOrder, fulfilOrder, returnGoods, stepOrder } from "./commands.ts";
 import type { OrderId, OrderNotFound } from "./contract.ts";
 import { type ExportFormat, exportOrders } from "./export.ts";
-import { createSharedReads, type ListOrders, listOrders, type OrderPage } from "./lists.ts";
+import {
+  createSharedReads,
+  type ListOrders,
+  listOrders,
+  listOrdersAsJson,
+  type OrderPage,
+} from "./lists.ts";
 import { createOrderNumbers, type OrderNumbers } from "./numbers.ts";
 import { findOrderDetail, type OrderDetail, type OrderFilter } from "./queries.ts";
 import { readTimeline, type TimelineEntry, type TimelinePart } from "./timeline.ts";
@@ -60,6 +66,8 @@ type Bound<Command> = Command extends (deps: CommandDeps, ...rest: infer Rest) =
 export interface Orders {
   readonly numbers: OrderNumbers;
   list(ctx: Context, query: ListOrders): Promise<Result<OrderPage, BadCursor>>;
+  /** Like `list`, without lines, as the JSON text of the answer. */
+  listAsJson(ctx: Context, query: ListOrders): Promise<Result<string, BadCursor>>;
   get(ctx: Context, orderId: OrderId): Promise<Result<OrderDetail, OrderNotFound>>;
   timeline(ctx: Context, orderId: OrderId): Promise<Result<TimelineEntry[], OrderNotFound>>;
   /** Streams orders as text, oldest first; see `exportOrders`. */
@@ -85,6 +93,7 @@ export function createOrders(deps: OrdersDeps): Orders {
   return {
     numbers: createOrderNumbers(db),
     list: (ctx, query) => listOrders({ db, reads, clock }, ctx, query),
+    listAsJson: (ctx, query) => listOrdersAsJson({ db, reads, clock }, ctx, query),
     async get({ tenantId }, orderId) {
       const detail = await reads.read(tenantId, (tx) => findOrderDetail(tx, orderId));
       return detail ? ok(detail) : notFound(orderId);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import pg from "pg";
 import { newId, newIdAt, type TenantId } from "../../kernel/ids.ts";
+import { pageBody } from "./bodies.ts";
 import type { NewOrder } from "./contract.ts";
 import type { ListOrders } from "./index.ts";
 import {
@@ -128,6 +129,28 @@ describe("lists of orders", async () => {
     assert(page.ok);
     assert(page.value.items.every((order) => order.lines?.length === 2));
     assert.deepEqual(selects(fixture), ["orders.list", "orders.list_lines"]);
+  });
+
+  it("say the same as JSON text of the database", async () => {
+    const { ctx } = await setup(5, (index) => ({
+      email: index ? 'odd"quote\\ and\nline é 🙂@example.com' : null,
+      customerId: index % 2 ? newId() : null,
+    }));
+    const queries = [
+      { filter: {}, limit: 3 },
+      { filter: {}, limit: 10 },
+      { filter: {}, limit: 2, page: 2, withTotal: true },
+      { filter: { status: "refunded" as const }, limit: 3 },
+    ];
+    for (const query of queries) {
+      const page = await orders.list(ctx, query);
+      const text = await orders.listAsJson(ctx, query);
+      assert(page.ok && text.ok);
+      const told = JSON.parse(text.value, (key, value) =>
+        /^(placed|updated)At$/.test(key) ? new Date(value).toISOString() : value,
+      );
+      assert.deepEqual(told, pageBody(page.value));
+    }
   });
 
   it("refuse the cursor of another tenant, another filter, or a made-up one", async () => {

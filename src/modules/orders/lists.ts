@@ -10,6 +10,7 @@ import {
   countOrders,
   listLines,
   listOrderSummaries,
+  listOrderTexts,
   type OrderFilter,
   type OrderSlice,
   steerToIndexes,
@@ -32,12 +33,14 @@ export interface ListOrders {
 /** An order of a list; with its lines where they were asked for. */
 export type ListedOrder = OrderSummary & { readonly lines?: readonly OrderLine[] };
 
-/** A page of orders, newest first. */
-export interface OrderPage extends Page<ListedOrder> {
+interface Numbered<Item> extends Page<Item> {
   readonly page?: number;
   /** Orders in the whole list, where it was asked for. */
   readonly total?: number;
 }
+
+/** A page of orders, newest first. */
+export type OrderPage = Numbered<ListedOrder>;
 
 /** Short reads of one tenant that share a transaction. */
 export interface SharedReads {
@@ -85,11 +88,49 @@ export interface ListDeps {
  *
  * @returns request.bad_cursor for a cursor of another list
  */
-export async function listOrders(
+export function listOrders(
+  deps: ListDeps,
+  ctx: Pick<Context, "tenantId">,
+  query: ListOrders,
+): Promise<Result<OrderPage, BadCursor>> {
+  return readPage(deps, ctx, query, async (tx, slice): Promise<ListedOrder[]> => {
+    const orders = await listOrderSummaries(tx, query.filter, slice);
+    if (!query.withLines) return orders;
+    const lines = await listLines(
+      tx,
+      orders.slice(0, slice.limit).map((order) => order.id),
+    );
+    return orders.map((order) => ({ ...order, lines: lines.get(order.id) ?? [] }));
+  });
+}
+
+/**
+ * Lists orders without their lines as the JSON text that HTTP answers with. The text comes from
+ * PostgreSQL: half of what a page costs this process is reading columns to write them again.
+ *
+ * @returns request.bad_cursor for a cursor of another list
+ */
+export async function listOrdersAsJson(
+  deps: ListDeps,
+  ctx: Pick<Context, "tenantId">,
+  query: Omit<ListOrders, "withLines">,
+): Promise<Result<string, BadCursor>> {
+  const page = await readPage(deps, ctx, query, (tx, slice) =>
+    listOrderTexts(tx, query.filter, slice),
+  );
+  if (!page.ok) return page;
+  const { items, ...rest } = page.value;
+  const others = JSON.stringify(rest).slice(1);
+  const texts = items.map((item) => item.json).join(",");
+  return ok(`{"items":[${texts}]${others === "}" ? "" : ","}${others}`);
+}
+
+async function readPage<Item extends { readonly id: OrderId }>(
   deps: ListDeps,
   { tenantId }: Pick<Context, "tenantId">,
   query: ListOrders,
-): Promise<Result<OrderPage, BadCursor>> {
+  readItems: (tx: TenantTx, slice: OrderSlice) => Promise<readonly Item[]>,
+): Promise<Result<Numbered<Item>, BadCursor>> {
   const { filter, limit, page, withTotal } = query;
   const scope = { tenantId, list: "orders by id desc", filter: { ...filter } };
   const position = query.cursor === undefined ? ok([]) : readCursor(scope, query.cursor);
@@ -101,46 +142,31 @@ export async function listOrders(
     ...(after ? { after } : {}),
     ...(page ? { offset: (page - 1) * limit } : {}),
   };
-  const work = (tx: TenantTx) => readPage(tx, query, slice);
-  const found =
+  const work = (tx: TenantTx) =>
+    Promise.all([readItems(tx, slice), withTotal ? countOrders(tx, filter) : undefined]);
+  const [found, total] =
     page || withTotal
-      ? await deps.db.read(
-          tenantId,
-          (tx) => {
-            steerToIndexes(tx);
-            return work(tx);
-          },
-          { name: "orders.list_pages" },
-        )
+      ? await readAlone(deps.db, tenantId, work)
       : await deps.reads.read(tenantId, work);
-  const items = found.orders.slice(0, limit);
+  const items = found.slice(0, limit);
   const last = items.at(-1);
   return ok({
     items,
-    ...(found.orders.length > limit && last ? { nextCursor: signCursor(scope, [last.id]) } : {}),
+    ...(found.length > limit && last ? { nextCursor: signCursor(scope, [last.id]) } : {}),
     ...(page ? { page } : {}),
-    ...(found.total === undefined ? {} : { total: found.total }),
+    ...(total === undefined ? {} : { total }),
   });
 }
 
-async function readPage(
-  tx: TenantTx,
-  query: ListOrders,
-  slice: OrderSlice,
-): Promise<{ readonly orders: readonly ListedOrder[]; readonly total?: number }> {
-  const [orders, total] = await Promise.all([
-    listOrderSummaries(tx, query.filter, slice),
-    query.withTotal ? countOrders(tx, query.filter) : undefined,
-  ]);
-  const counted = total === undefined ? {} : { total };
-  if (!query.withLines) return { orders, ...counted };
-  const shown = orders.slice(0, slice.limit);
-  const lines = await listLines(
-    tx,
-    shown.map((order) => order.id),
-  );
-  return {
-    orders: orders.map((order) => ({ ...order, lines: lines.get(order.id) ?? [] })),
-    ...counted,
+/** For reads that may take long: nobody shares their transaction. */
+function readAlone<Value>(
+  db: Db,
+  tenantId: TenantId,
+  work: (tx: TenantTx) => Promise<Value>,
+): Promise<Value> {
+  const steered = (tx: TenantTx) => {
+    steerToIndexes(tx);
+    return work(tx);
   };
+  return db.read(tenantId, steered, { name: "orders.list_pages" });
 }

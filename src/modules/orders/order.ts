@@ -117,6 +117,7 @@ export function assertNewOrder(order: NewOrder): void {
     lines.length > 0 && lines.length <= orderLinesMax,
     `an order has 1 to ${orderLinesMax} lines`,
   );
+  assert(/^[A-Z]{3}$/.test(order.currency), "a currency is three capital letters");
   for (const amount of Object.values(totals)) {
     assert(Number.isSafeInteger(amount) && amount >= 0, "totals are whole minor units, 0 or more");
   }

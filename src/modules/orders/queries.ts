@@ -1,5 +1,12 @@
 import { lowestIdAt, timeOfId } from "../../kernel/ids.ts";
-import { type Fragment, fragment, joinFragments, sql, uuidArray } from "../../platform/db/sql.ts";
+import {
+  type Fragment,
+  fragment,
+  joinFragments,
+  type Statement,
+  sql,
+  uuidArray,
+} from "../../platform/db/sql.ts";
 import type { TenantTx } from "../../platform/db/transaction.ts";
 import {
   type Fulfilment,
@@ -22,6 +29,7 @@ import {
   toOrderSummary,
 } from "./rows.ts";
 import { idBounds } from "./store.ts";
+import { jsonOrder } from "./texts.ts";
 
 /** Which orders a list shows; conditions left out do not narrow it. */
 export interface OrderFilter {
@@ -73,26 +81,48 @@ export async function listOrderSummaries(
   filter: OrderFilter,
   slice: OrderSlice,
 ): Promise<OrderSummary[]> {
-  const rows = await listRows(tx, filter, slice);
-  return rows.slice(0, slice.limit + 1).map(toOrderSummary);
+  const list = { columns: orderSummaryColumns, filter, slice };
+  return (await listRows<OrderSummaryRow>(tx, list)).map(toOrderSummary);
 }
 
-async function listRows(
+/** An order as JSON text. */
+export interface OrderText {
+  readonly id: OrderId;
+  /** In the shape of `summaryBody`. */
+  readonly json: string;
+}
+
+/** Like {@link listOrderSummaries}, as the JSON that HTTP shows, assembled by PostgreSQL. */
+export function listOrderTexts(
   tx: TenantTx,
   filter: OrderFilter,
   slice: OrderSlice,
-): Promise<OrderSummaryRow[]> {
+): Promise<OrderText[]> {
+  return listRows(tx, { columns: fragment`id, ${jsonOrder} as json`, filter, slice });
+}
+
+interface OrderListing {
+  readonly columns: Fragment;
+  readonly filter: OrderFilter;
+  readonly slice: OrderSlice;
+}
+
+async function listRows<Row>(
+  tx: TenantTx,
+  { columns, filter, slice }: OrderListing,
+): Promise<Row[]> {
   const { after, limit, offset } = slice;
-  if (offset) {
-    const where = conditions(tx, filter);
-    return tx.rows<OrderSummaryRow>(offsetPage(tx, where, offset, limit));
-  }
+  const read = async (statement: Statement) => {
+    const rows = await tx.rows<Row>(statement);
+    return rows.slice(0, limit + 1);
+  };
+  if (offset) return read(offsetPage(tx, columns, conditions(tx, filter), { offset, limit }));
   if (isDense(filter)) {
     const recent = conditions(tx, filter, { after, from: recentFrom(slice) });
-    const rows = await tx.rows<OrderSummaryRow>(cursorPage(recent, limit));
+    const rows = await read(cursorPage(columns, recent, limit));
     if (rows.length > limit) return rows;
   }
-  return tx.rows<OrderSummaryRow>(cursorPage(conditions(tx, filter, { after }), limit));
+  return read(cursorPage(columns, conditions(tx, filter, { after }), limit));
 }
 
 /** All orders, or those of a status: a page of these usually lies within a month. */
@@ -107,17 +137,22 @@ function recentFrom({ after, now }: OrderSlice): string {
   return lowestIdAt(new Date(Date.UTC(at.getUTCFullYear(), at.getUTCMonth() - 1, 1)));
 }
 
-function cursorPage(where: Fragment, limit: number) {
+function cursorPage(columns: Fragment, where: Fragment, limit: number) {
   return sql("orders.list")`
-    select ${orderSummaryColumns} from orders where ${where} order by id desc ${atMost(limit)}`;
+    select ${columns} from orders where ${where} order by id desc ${atMost(limit)}`;
 }
 
 /** Walks over the left-out orders in the index alone, then fetches the page's rows. */
-function offsetPage(tx: TenantTx, where: Fragment, offset: number, limit: number) {
+function offsetPage(
+  tx: TenantTx,
+  columns: Fragment,
+  where: Fragment,
+  { offset, limit }: { readonly offset: number; readonly limit: number },
+) {
   return sql("orders.list_offset")`
     with page as materialized (
       select id from orders where ${where} order by id desc offset ${offset} ${atMost(limit)})
-    select ${orderSummaryColumns} from orders
+    select ${columns} from orders
     where tenant_id = ${tx.tenantId} and id = any(array(select id from page))
       and id >= (select min(id::text)::uuid from page) and id <= (select max(id::text)::uuid from page)
     order by id desc`;

@@ -27,6 +27,7 @@ import {
 } from "./schemas.ts";
 
 const tag = "Orders";
+const json = "application/json; charset=utf-8";
 const read = { tag, access: "secret", permission: "orders:read" } as const;
 const write = { tag, access: "secret", permission: "orders:write" } as const;
 const stepFailures = [
@@ -90,8 +91,13 @@ function listRoute(orders: Orders): Route {
     async handle({ ctx, query }) {
       const { limit = pageSizeDefault, cursor, page, withTotal, withLines } = query;
       const filter = filterOf(query);
-      const found = await orders.list(ctx, { filter, limit, cursor, page, withTotal, withLines });
-      return found.ok ? ok({ body: pageBody(found.value) }) : found;
+      const wanted = { filter, limit, cursor, page, withTotal };
+      if (withLines) {
+        const found = await orders.list(ctx, { ...wanted, withLines });
+        return found.ok ? ok({ body: pageBody(found.value) }) : found;
+      }
+      const text = await orders.listAsJson(ctx, wanted);
+      return text.ok ? ok({ headers: { "content-type": json }, body: text.value }) : text;
     },
   });
 }
