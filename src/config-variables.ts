@@ -31,6 +31,14 @@ export const variables = {
   PORT: whole({ min: 0, max: 65_535, fallback: 4_000 }, "Port to listen on; 0 takes a free one."),
   BRANDOS_HOME: text(".brandos", "Folder for the embedded database and for generated keys."),
   BRANDOS_ROLES: list(allRoles, allRoles, "What this process does, separated by commas."),
+  BRANDOS_NODES: whole(
+    { min: 1, max: 32, fallback: 1 },
+    "Processes that share the port, for trying; on several machines start one each.",
+  ),
+  BRANDOS_DEMO: yesNo(
+    true,
+    "Whether a start makes the demo brands and the simulated bank; never in production.",
+  ),
   DATABASE_URL: databaseUrl(
     "Owner of the home database, PostgreSQL 15 or later. Absent: the embedded one.",
   ),
@@ -103,7 +111,7 @@ export const variables = {
     "Least severe lines that are written. Requests are not logged one by one.",
   ),
   BRANDOS_SLOW_STATEMENT_MS: whole(
-    { min: 0, max: 600_000, fallback: 250 },
+    { min: 0, max: 600_000, fallback: 1_000 },
     "Log statements that take longer, with their plan; 0 logs none.",
   ),
   BRANDOS_SHUTDOWN_NOTICE_MS: whole(

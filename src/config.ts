@@ -14,6 +14,10 @@ export interface Config {
   /** Absolute path of the folder for data and generated keys. */
   readonly home: string;
   readonly roles: readonly Role[];
+  /** Processes that share the port. */
+  readonly nodes: number;
+  /** Whether to make the demo brands and the simulated bank. */
+  readonly demo: boolean;
   readonly database: DatabaseConfig;
   readonly pool: Partial<PoolLimits>;
   readonly http: Partial<HttpLimits>;
@@ -98,7 +102,7 @@ type Values = {
 function unknownNames(env: Readonly<Record<string, string | undefined>>): string[] {
   return Object.keys(env)
     .filter((name) => name.startsWith("BRANDOS_") && !(name in variables))
-    .filter((name) => !/^BRANDOS_(TEST|BENCH|DEMO|CANARY|CHROMIUM|REAL_DATA|SIMULATOR)/.test(name))
+    .filter((name) => !/^BRANDOS_(TEST|BENCH|CANARY|CHROMIUM|REAL_DATA|NODE_HANDOVER)/.test(name))
     .map((name) => `${name}: there is no such variable; see docs/reference/config.md`);
 }
 
@@ -124,6 +128,8 @@ function assemble(values: Values): Config {
     port: values.PORT,
     home: path.resolve(values.BRANDOS_HOME),
     roles: values.BRANDOS_ROLES,
+    nodes: values.BRANDOS_NODES,
+    demo: values.BRANDOS_DEMO && values.NODE_ENV !== "production",
     database: {
       ...present("url", values.DATABASE_URL),
       ...present("appUrl", values.DATABASE_APP_URL),

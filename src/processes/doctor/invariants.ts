@@ -1,6 +1,7 @@
 import { inventoryInvariants } from "../../modules/inventory/index.ts";
 import { ledgerInvariants } from "../../modules/ledger/index.ts";
 import { paymentInvariants } from "../../modules/payments/index.ts";
+import { promotionInvariants } from "../../modules/promotions/index.ts";
 
 /** A statement about a brand's data that must hold; its text returns the rows that break it. */
 export interface Invariant {
@@ -83,5 +84,6 @@ export const invariants: readonly Invariant[] = [
   ...inventoryInvariants,
   ...ledgerInvariants,
   ...paymentInvariants,
+  ...promotionInvariants,
   ...acrossModules,
 ].toSorted((a, b) => a.id.localeCompare(b.id));
