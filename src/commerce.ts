@@ -35,6 +35,7 @@ import { createTax } from "./modules/tax/index.ts";
 import { quoteTax } from "./modules/tax/quote.ts";
 import type { BatchReport } from "./platform/coalescer/coalescer.ts";
 import type { Db } from "./platform/db/db.ts";
+import type { Failpoint } from "./platform/db/failpoints.ts";
 import { type EventOrigin, jointOrigin } from "./platform/events/events.ts";
 import { createUnitOfWork } from "./platform/idempotency/unit-of-work.ts";
 import type { Sagas } from "./platform/sagas/sagas.ts";
@@ -61,6 +62,8 @@ export interface CommerceDeps {
   /** Names of those providers that settle in this process. */
   readonly instantProviders: ReadonlySet<string>;
   readonly onBatch?: (report: BatchReport) => void;
+  /** Called at named places, so that tests can stop the process there. */
+  readonly failpoint?: Failpoint;
 }
 
 /** The business modules and the flows over them, wired together. */
@@ -100,6 +103,7 @@ export function createCommerce(deps: CommerceDeps) {
     clock,
     uow,
     providers: deps.providers,
+    ...(deps.failpoint ? { failpoint: deps.failpoint } : {}),
     postJournals: (tx, rows) => postJournals(tx, rows.map(asOfOrigin)),
     async onAdvanced(tx, origin, advances) {
       await late.checkout?.onPaymentsAdvanced(tx, origin, advances);
@@ -123,7 +127,7 @@ export function createCommerce(deps: CommerceDeps) {
     ...batches,
     providers: new Set(deps.providers.map(({ name }) => name)),
     instantProviders: deps.instantProviders,
-    ...checkoutDeps(refunds, payments, promotions, customers),
+    ...checkoutDeps({ db, refunds, payments, promotions, customers }),
     carts,
     payments,
     takeNumbers: orders.numbers.take,
@@ -157,6 +161,7 @@ function refundDeps(
 }
 
 type ModuleFunction =
+  | "findOrder"
   | "findOrderIds"
   | "insertOrders"
   | "transitionOrders"
@@ -169,13 +174,19 @@ type ModuleFunction =
   | "postJournals";
 
 /** The functions of the modules that placing and paying orders use inside shared transactions. */
-function checkoutDeps(
-  refunds: RefundDeps,
-  payments: Payments,
-  promotions: Promotions,
-  customers: Customers,
-): Pick<CheckoutDeps, ModuleFunction> {
+function checkoutDeps(parts: {
+  readonly db: Db;
+  readonly refunds: RefundDeps;
+  readonly payments: Payments;
+  readonly promotions: Promotions;
+  readonly customers: Customers;
+}): Pick<CheckoutDeps, ModuleFunction> {
+  const { db, refunds, payments, promotions, customers } = parts;
   return {
+    findOrder: (tenantId, id) =>
+      db.read(tenantId, async (tx) => (await findOrders(tx, [id])).get(id), {
+        name: "checkout.find_order",
+      }),
     findOrderIds: async (tx, ids) => new Set<string>(await findOrderIds(tx, ids as OrderId[])),
     insertOrders,
     transitionOrders: (tx, changes) =>

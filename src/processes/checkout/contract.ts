@@ -128,10 +128,17 @@ export interface PaymentDeclined {
   readonly failureCode: string;
 }
 
+/** There is no such order in this tenant. */
+export interface OrderUnknown {
+  readonly code: "checkout.order_not_found";
+  readonly orderId: string;
+}
+
 /** What this process itself refuses with. */
 export type CheckoutFailure =
   | Extract<PlaceOrderFailure, { code: `checkout.${string}` }>
-  | PaymentDeclined;
+  | PaymentDeclined
+  | OrderUnknown;
 
 /** HTTP status of each refusal. */
 export const checkoutFailureStatuses: FailureStatuses<CheckoutFailure> = {
@@ -144,4 +151,5 @@ export const checkoutFailureStatuses: FailureStatuses<CheckoutFailure> = {
   "checkout.coupon_refused": 422,
   "checkout.order_exists": 409,
   "checkout.payment_declined": 402,
+  "checkout.order_not_found": 404,
 };

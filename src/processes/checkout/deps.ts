@@ -11,7 +11,9 @@ import type { Journal } from "../../modules/ledger/contract.ts";
 import type {
   Asked,
   NewOrder,
+  Order,
   OrderChange,
+  OrderId,
   OrderState,
   TransitionFailure,
 } from "../../modules/orders/contract.ts";
@@ -39,6 +41,8 @@ export interface CheckoutDeps {
   /** The payment saga; null while it is being defined. */
   readonly payOrder: SagaDefinition<PayOrder, CheckoutOutcome> | null;
   readonly takeNumbers: (tenantId: TenantId, count: number) => Promise<readonly number[]>;
+  /** An order as it stands. */
+  readonly findOrder: (tenantId: TenantId, id: OrderId) => Promise<Order | undefined>;
   /** Which of these orders exist already. */
   readonly findOrderIds: (tx: TenantTx, ids: readonly string[]) => Promise<ReadonlySet<string>>;
   readonly createPayments: (tx: TenantTx, payments: readonly Asked<NewPayment>[]) => void;

@@ -12,6 +12,7 @@ import type { SagaDefinition, SagaId } from "../../platform/sagas/sagas.ts";
 import type {
   CheckoutOutcome,
   CheckoutStatus,
+  OrderUnknown,
   PaymentDeclined,
   PayOrder,
   PlaceOrder,
@@ -44,6 +45,8 @@ export interface Checkout {
   place(ctx: Context, command: PlaceOrder): Promise<PlaceResult>;
   /** Places an order and waits until its payment is settled, at most `waitMs` milliseconds. */
   checkout(ctx: Context, command: PlaceOrder, waitMs: number): Promise<CheckoutResult>;
+  /** Where a checkout stands now: for a page that waits, or that a buyer comes back to. */
+  status(ctx: Context, orderId: OrderId): Promise<Result<CheckoutOutcome, OrderUnknown>>;
   /** To be registered with the sagas. */
   readonly payOrder: SagaDefinition<PayOrder, CheckoutOutcome>;
   /**
@@ -76,6 +79,7 @@ export function createCheckout(given: Omit<CheckoutDeps, "payOrder">): Checkout 
       if (!placed.ok) return placed;
       return toResult(await settledOutcome({ deps, settlements, ctx, waitMs }, placed.value));
     },
+    status: (ctx, orderId) => readStatus(deps, ctx, orderId),
     onPaymentsAdvanced: (tx, origin, advances) => followPayments(deps, tx, origin, advances),
   };
 }
@@ -148,6 +152,31 @@ async function settledOutcome(
   // Settled by another node, before we waited, or not yet: the payment knows.
   const found = await deps.payments.getPayment(ctx, placed.paymentId as PaymentId);
   return found.ok ? settledAs(placed, found.value.payment) : placed;
+}
+
+async function readStatus(
+  deps: CheckoutDeps,
+  ctx: Context,
+  orderId: OrderId,
+): Promise<Result<CheckoutOutcome, OrderUnknown>> {
+  const [order, found] = await Promise.all([
+    deps.findOrder(ctx.tenantId, orderId),
+    deps.payments.listPayments(ctx, { orderId, limit: 1 }),
+  ]);
+  if (!order) return fail({ code: "checkout.order_not_found", orderId });
+  const [payment] = found.items;
+  const outcome: CheckoutOutcome = {
+    orderId,
+    number: order.number,
+    status: order.status === "cancelled" ? "declined" : "paid",
+    currency: order.currency,
+    totalMinor: order.totalMinor,
+    paymentId: payment?.id ?? null,
+    sagaId: null,
+    failureCode: null,
+    nextActionUrl: null,
+  };
+  return ok(payment ? settledAs(outcome, payment) : outcome);
 }
 
 /** A declined payment is a refusal to the caller, also when a retry reads it from its key. */

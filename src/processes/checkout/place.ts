@@ -94,7 +94,7 @@ async function findBaskets(batch: Batch): Promise<readonly Found[]> {
       items.map(({ claim }) => claim),
     ),
     lockCarts(deps, tx, items),
-    findKnownOrders(deps, tx, items),
+    findKnownOrders(batch),
   ]);
   const takenCarts = new Set<CartId>();
   const found: Found[] = [];
@@ -130,14 +130,12 @@ async function lockCarts(
   return ids.length === 0 ? new Map() : deps.carts.lock(tx, [...new Set(ids)]);
 }
 
-/** A retry that brings its order id but no key must not fail the whole batch on the primary key. */
-async function findKnownOrders(
-  deps: CheckoutDeps,
-  tx: TenantTx,
-  items: readonly PlaceItem[],
-): Promise<ReadonlySet<string>> {
-  const ids = items.filter(({ claim }) => !claim).map(({ command }) => command.orderId);
-  return ids.length === 0 ? new Set() : deps.findOrderIds(tx, ids);
+/** A retry that brings a known order id under no key, or another one, must not fail the whole batch. */
+function findKnownOrders({ deps, tx, items }: Batch): Promise<ReadonlySet<string>> {
+  return deps.findOrderIds(
+    tx,
+    items.map(({ command }) => command.orderId),
+  );
 }
 
 function findBasket(

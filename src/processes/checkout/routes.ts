@@ -158,5 +158,23 @@ export function checkoutRoutes(checkout: Checkout): readonly Route[] {
         return result.ok ? ok(reply(result.value)) : result;
       },
     }),
+    route({
+      method: "GET",
+      path: "/v1/checkouts/{orderId}",
+      operationId: "getCheckout",
+      summary: "Where a checkout stands now",
+      description: "For a shop page that waits for the payment, or that the buyer comes back to.",
+      tag: "Checkout",
+      access: "publishable",
+      permission: "checkout:read",
+      schemas: { params: Type.Object({ orderId: Uuid }), response: Outcome },
+      failures: ["checkout.order_not_found"],
+      async handle({ ctx, params }) {
+        const status = await checkout.status(ctx, params.orderId as OrderId);
+        if (!status.ok) return status;
+        const { sagaId: _, failureCode: __, ...body } = status.value;
+        return ok({ body });
+      },
+    }),
   ];
 }

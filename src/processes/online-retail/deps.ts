@@ -35,6 +35,8 @@ export interface OnlineRetailDeps {
       readonly lines: readonly { readonly variantId: string; readonly quantity: number }[];
     },
   ) => Promise<Result<unknown>>;
+  /** Which of these orders exist. */
+  readonly findOrders: (ctx: Context, ids: readonly string[]) => Promise<ReadonlySet<string>>;
   readonly placeOrder: (ctx: Context, command: PlaceOrder) => Promise<Result<unknown>>;
   readonly returnGoods: (ctx: Context, wanted: NewReturn) => Promise<Result<unknown>>;
   readonly postJournal: (ctx: Context, journal: Journal) => Promise<Result<unknown>>;

@@ -145,9 +145,16 @@ async function importWindow(run: Run, window: readonly Planned[]): Promise<void>
   const orders = window.filter((each) => each.kind === "order");
   const adjustments = window.filter((each) => each.kind === "adjustment");
   const returns = window.filter((each) => each.kind === "return");
-  await receiveStock(run, ctx, [...orders, ...adjustments]);
-  await Promise.all(orders.map((order) => settle(run, order, placeOrder(run, order))));
-  await inParallel(adjustments, (each) => settle(run, each, adjust(run, each)));
+  const known = await run.deps.findOrders(
+    ctx,
+    orders.map(({ id }) => id),
+  );
+  const fresh = orders.filter(({ id }) => !known.has(id));
+  run.known += known.size;
+  // Only for what is still to be placed: a second run receives nothing.
+  await receiveStock(run, ctx, fresh);
+  await Promise.all(fresh.map((order) => settle(run, order, placeOrder(run, order))));
+  for (const each of adjustments) await settle(run, each, adjust(run, each));
   await inParallel(returns, (each) => settle(run, each, takeBack(run, each)));
 }
 
@@ -233,7 +240,7 @@ function emailOf(customer: string): string {
 async function receiveStock(
   run: Run,
   ctx: Context,
-  takers: readonly (PlannedOrder | PlannedAdjustment)[],
+  takers: readonly Pick<PlannedOrder | PlannedAdjustment, "lines">[],
 ): Promise<void> {
   const needs = new Map<string, number>();
   for (const { lines } of takers) {
@@ -311,7 +318,15 @@ function basketOf(run: Run, order: PlannedOrder): Basket {
   };
 }
 
-function adjust(run: Run, planned: PlannedAdjustment): Promise<Result<unknown>> {
+/** Asked first and stocked only when refused: a repetition of an earlier run needs no stock. */
+async function adjust(run: Run, planned: PlannedAdjustment): Promise<Result<unknown>> {
+  const adjusted = await takeAway(run, planned);
+  if (adjusted.ok || adjusted.failure.code !== "inventory.insufficient_stock") return adjusted;
+  await receiveStock(run, contextOf(run, planned.at), [planned]);
+  return takeAway(run, planned);
+}
+
+function takeAway(run: Run, planned: PlannedAdjustment): Promise<Result<unknown>> {
   const notes = planned.lines.map(({ note }) => note.toLowerCase()).join(" ");
   const lost = /lost|missing|stolen|not found/.test(notes);
   const damaged = /damag|broken|faulty|mould|thrown|crush|wet|smash|destroy/.test(notes);
