@@ -17,6 +17,7 @@ import {
 import { documentsQueue, receiptJobs, receiptSubscription } from "./modules/receipts/index.ts";
 import { createTenants, type Tenants } from "./modules/tenants/index.ts";
 import { createDb, type Db } from "./platform/db/db.ts";
+import { type Failpoint, withFailpoints } from "./platform/db/failpoints.ts";
 import { migrate } from "./platform/db/migrate.ts";
 import { createStatementObserver, observeWith } from "./platform/db/observer.ts";
 import { eventsTopic } from "./platform/events/event.ts";
@@ -65,6 +66,8 @@ export interface AppConfig {
   /** Operations of the caller's own, such as the demo's. */
   readonly extraRoutes?: readonly Route[];
   readonly onMigration?: (name: string) => void;
+  /** Called at named places, so that tests can stop the process there. */
+  readonly failpoint?: Failpoint;
 }
 
 /** The running program. */
@@ -97,7 +100,8 @@ export async function createApp(given: AppConfig): Promise<App> {
   const placements = openPlacements(given);
   await migrateAll(placements, given);
   await refuseUnconfinedRoles(placements);
-  const db = openDb(given, placements, { metrics, scope });
+  const opened = openDb(given, placements, { metrics, scope });
+  const db = given.failpoint ? withFailpoints(opened, given.failpoint) : opened;
   const databases = await openDatabases(placements, log);
   const sagas = createSagas({ db, databases: databases.map(({ name }) => name) });
   const commerce = createCommerce({
@@ -107,6 +111,7 @@ export async function createApp(given: AppConfig): Promise<App> {
     providers: providersOf(given),
     instantProviders: new Set(["manual"]),
     onBatch: metrics.onBatch,
+    ...(given.failpoint ? { failpoint: given.failpoint } : {}),
   });
   const tenants = createTenants({
     db,

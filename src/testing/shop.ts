@@ -11,7 +11,7 @@ import { createTestDatabase, type TestDatabase } from "./database.ts";
 /** Key and secrets shared by a test's nodes and its bank. */
 export const testSecrets = {
   operatorKey: "op_0123456789abcdefghijklmnopqrstuvwxyz",
-  secret: "a secret of at least thirty-two characters",
+  secret: "a-secret-of-at-least-thirty-two-characters",
   bankKey: "a key of the tests",
   webhookSecret: "a webhook secret of the tests",
 } as const;
