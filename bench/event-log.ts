@@ -375,13 +375,16 @@ async function emmettProcess(url: string, durationMs: number): Promise<PeerFigur
   const batched = await closedLoop(10, durationMs, () =>
     store.appendToStream(`order-${newId()}`, Array.from({ length: 100 }, event)),
   );
-  const projected = await projectEmmett(store, single.count + batched.count * 100);
+  const projected = await projectEmmett(store, {
+    expected: single.count + batched.count * 100,
+    withinMs: durationMs * 3,
+  });
   return { single: single.perSecond, batched: batched.perSecond * 100, projected };
 }
 
 async function projectEmmett(
   store: ReturnType<Emmett["getPostgreSQLEventStore"]>,
-  expected: number,
+  { expected, withinMs }: { readonly expected: number; readonly withinMs: number },
 ): Promise<number> {
   let seen = 0;
   const done = Promise.withResolvers<void>();
@@ -396,7 +399,7 @@ async function projectEmmett(
   });
   const startedAt = performance.now();
   const running = consumer.start();
-  const late = new Promise((resolve) => setTimeout(resolve, 20_000));
+  const late = new Promise((resolve) => setTimeout(resolve, withinMs));
   await Promise.race([done.promise, running, late]);
   const seconds = (performance.now() - startedAt) / 1_000;
   return Math.round(seen / seconds);

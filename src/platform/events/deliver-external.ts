@@ -49,6 +49,7 @@ export async function deliverExternal(
   const lanes = Math.min(deps.subscription.concurrency ?? concurrencyDefault, streams.length);
   await Promise.all(Array.from({ length: lanes }, lane));
   if (failure) throw failure.error;
+  if (parked.length < events.length) deps.streak.parked = 0;
   await parkAndAdvance(deps, parked, checkpoint);
 }
 

@@ -85,6 +85,7 @@ async function commit(deps: TransactionalDeps, { events, checkpoint }: Delivery)
     },
     { name: `subscription ${subscription.name}` },
   );
+  deps.streak.parked = 0;
 }
 
 /** Handles one released letter again: its effects, its removal and the lease check are one commit. */

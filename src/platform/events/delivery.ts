@@ -6,7 +6,7 @@ import { advance, type HeldPartition, isLeaseLost } from "./cursors.ts";
 import { type ParkedEvent, park, streamKey } from "./dead-letters.ts";
 import { type EventRegistry, UnknownEventVersionError } from "./definition.ts";
 import type { LogPlace, RecordedEvent } from "./event.ts";
-import { LeaseLostError, type Subscription } from "./subscription.ts";
+import { LeaseLostError, type Subscription, SubscriptionStalledError } from "./subscription.ts";
 
 /** What handing events over needs. */
 export interface DeliveryDeps {
@@ -19,6 +19,8 @@ export interface DeliveryDeps {
   /** Streams whose later events wait behind a parked one, by stream key. Changed in place. */
   readonly parked: Map<string, number>;
   readonly onParked: (parked: ParkedEvent) => void;
+  /** Events parked since the last success. Changed in place. */
+  readonly streak: { parked: number };
 }
 
 /** Events to hand over, and where the cursor stands after them. */
@@ -56,6 +58,7 @@ const transient: ReadonlySet<DbErrorCode> = new Set<DbErrorCode>([
 export function isPoison(error: unknown): boolean {
   if (error instanceof LeaseLostError || isLeaseLost(error)) return false;
   if (error instanceof UnknownEventVersionError) return false;
+  if (error instanceof SubscriptionStalledError) return false;
   return !(error instanceof DbError && transient.has(error.code));
 }
 
@@ -85,6 +88,7 @@ export async function parkAndAdvance(
   checkpoint: readonly HeldPartition[],
 ): Promise<void> {
   const { db, database, node, subscription } = deps;
+  countStreak(deps, parked);
   await db.platform(
     database,
     async (tx) => {
@@ -98,6 +102,18 @@ export async function parkAndAdvance(
     deps.parked.set(streamKey(letter.event), letter.event.partition);
     deps.onParked(letter);
   }
+}
+
+const parkedInRowDefault = 100;
+
+function countStreak({ streak, subscription }: DeliveryDeps, parked: readonly ParkedEvent[]): void {
+  const dead = parked.filter(({ state }) => state === "dead");
+  if (dead.length === 0) return;
+  if (streak.parked >= (subscription.parkedInRowMax ?? parkedInRowDefault)) {
+    const message = `${subscription.name}: ${streak.parked} events in a row failed`;
+    throw new SubscriptionStalledError(message, { cause: dead[0]?.error });
+  }
+  streak.parked += dead.length;
 }
 
 /** The part of a checkpoint that a prefix of its events has reached. */

@@ -52,11 +52,12 @@ export {
   streamVersion,
   type WrongVersion,
 } from "./streams.ts";
-export type {
-  ExternalSubscription,
-  Subscription,
-  SubscriptionEvent,
-  TransactionalSubscription,
+export {
+  type ExternalSubscription,
+  type Subscription,
+  type SubscriptionEvent,
+  SubscriptionStalledError,
+  type TransactionalSubscription,
 } from "./subscription.ts";
 export {
   createSubscriptions,

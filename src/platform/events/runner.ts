@@ -65,6 +65,7 @@ export function createRunner(deps: RunnerDeps): Runner {
     registry: deps.registry,
     random: deps.random,
     parked: holdings.parked,
+    streak: { parked: 0 },
     onParked: (letter) => onEvent({ ...label, kind: "parked", ...describe(letter) }),
   };
   const done = runLoop({ ...deps, holdings, delivery, gate, stopping: stop.signal });

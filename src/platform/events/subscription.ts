@@ -21,6 +21,12 @@ export interface SubscriptionBase {
    * until it is replayed or discarded (default), or go on without it.
    */
   readonly afterPoison?: "hold_stream" | "continue";
+  /**
+   * Events parked in a row, with no success between them, before the subscription stalls: then it is
+   * the handler that is broken, and it is tried again with backoff instead of parking the whole log;
+   * default 100.
+   */
+  readonly parkedInRowMax?: number;
 }
 
 /** A subscription whose effects are in the database: they happen exactly once. */
@@ -80,6 +86,13 @@ export type SubscriptionEvent =
       readonly database: string;
       readonly error: unknown;
     };
+
+/** Event after event failed: the subscription waits for its handler to be repaired. */
+export class SubscriptionStalledError extends Error {
+  override readonly name = "SubscriptionStalledError";
+  readonly code = "ERR_SUBSCRIPTION_STALLED";
+  readonly retryable = true;
+}
 
 /** The lease of a partition went to another node: nothing of the batch was kept. */
 export class LeaseLostError extends Error {

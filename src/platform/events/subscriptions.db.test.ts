@@ -177,7 +177,8 @@ test("parks a poison event and those behind it, and lets the rest go on", async 
   const startedAt = performance.now();
   await log.append([numbered("bad", 1), ...others, numbered("bad", 2), numbered("bad", 3)]);
   await until("the others", async () => (await log.effects()).length === 101);
-  assert.ok(performance.now() - startedAt < 1_000, "others are delayed under a second");
+  // Under a second on a quiet machine; tests share theirs.
+  assert.ok(performance.now() - startedAt < 4_000, "others are not kept waiting");
   await until("the letters", async () => {
     const [status] = await subscriptions.status();
     return status?.dead === 1 && status.waiting === 1;
@@ -214,6 +215,39 @@ test("parks a poison event and those behind it, and lets the rest go on", async 
     const bad = (await log.effects()).filter(({ stream }) => stream === "bad");
     return bad.map(({ n }) => n).join() === "1,2,3,4,5";
   });
+});
+
+test("a handler that fails for every event stalls instead of parking the log", async () => {
+  await using log = await setup();
+  let broken = true;
+  const stalled = Promise.withResolvers<void>();
+  const { subscriptions } = await log.node(
+    [
+      {
+        name: "test.broken",
+        mode: "transactional",
+        attemptsMax: 1,
+        parkedInRowMax: 3,
+        handle: async (tx, events) => {
+          if (broken) throw new Error("a bug");
+          await log.record(tx, events);
+        },
+      },
+    ],
+    {
+      onEvent: (event) => {
+        const { code } = (event.kind === "failed" ? event.error : {}) as { code?: string };
+        if (code === "ERR_SUBSCRIPTION_STALLED") stalled.resolve();
+      },
+    },
+  );
+  await log.append(Array.from({ length: 20 }, (_, n) => numbered(`s${n}`, n)));
+  await stalled.promise;
+  assert.equal((await subscriptions.deadLetters({ limit: 99 })).length, 3);
+  broken = false;
+  await until("the rest", async () => (await log.effects()).length === 17);
+  await subscriptions.replayDeadLetters({ subscription: "test.broken" });
+  await until("all", async () => (await log.effects()).length === 20);
 });
 
 test("a discarded event lets those behind it go on", async () => {

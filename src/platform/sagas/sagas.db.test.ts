@@ -80,6 +80,70 @@ test("takes the steps back in reverse order when a later one fails", async () =>
   assert.deepEqual(stepsOf(over), ["flight undone", "hotel undone", "note done", "car undone"]);
 });
 
+test("steps side by side: those under way are waited for, then all are undone", async () => {
+  await using fixture = await setup();
+  const trace: string[] = [];
+  const slow = Promise.withResolvers<void>();
+  const saga = defineSaga({
+    name: "test.parallel",
+    version: 1,
+    run: (run) =>
+      Promise.all([
+        run.step(
+          "slow",
+          async () => {
+            await slow.promise;
+            trace.push("slow");
+            return 1;
+          },
+          { undo: async (value) => void trace.push(`undo slow ${value}`) },
+        ),
+        run.step("fast", async () => void trace.push("fast"), {
+          undo: async () => void trace.push("undo fast"),
+        }),
+        run.step("fails", async () => {
+          setImmediate(() => slow.resolve());
+          throw Object.assign(new Error("no"), { retryable: false });
+        }),
+      ]),
+  });
+  const over = await fixture.node([saga]).run(saga, null);
+  assert.equal(over.status, "compensated");
+  assert.deepEqual(trace, ["fast", "slow", "undo fast", "undo slow 1"]);
+});
+
+test("a failure the function catches is remembered, and it goes another way", async () => {
+  await using fixture = await setup();
+  let tries = 0;
+  const make = (crashes: boolean) =>
+    defineSaga({
+      name: "test.detour",
+      version: 1,
+      async run(run) {
+        const first = await run
+          .step(
+            "plan a",
+            async () => {
+              tries++;
+              throw Object.assign(new Error("no"), { retryable: false });
+            },
+            {},
+          )
+          .catch(() => "plan b");
+        await run.step("note", async () => null);
+        await run.step("go", async () => {
+          if (crashes) await new Promise(() => {});
+        });
+        return first;
+      },
+    });
+  const one = fixture.node([make(true)], { leaseMs: 60_000 });
+  const id = await one.begin(make(true), null);
+  await one.sagas.stop({ withinMs: 100 });
+  const over = await fixture.node([make(false)]).over(id);
+  assert.deepEqual([over.status, over.output, tries], ["completed", "plan b", 1]);
+});
+
 test("an undo that fails for good is shown as stuck, and retried when asked", async () => {
   await using fixture = await setup();
   let broken = true;
