@@ -101,9 +101,16 @@ function Card({ product }: { readonly product: Product }) {
     <li className="card">
       <Link to={`/products/${product.id}`}>
         {picture ? (
-          <img src={picture.url} alt="" loading="lazy" width={320} height={320} />
+          <img
+            className="card-image"
+            src={picture.url}
+            alt=""
+            loading="lazy"
+            width={320}
+            height={320}
+          />
         ) : (
-          <div className="no-picture" />
+          <div className="card-image" />
         )}
         <span className="card-title">{product.title}</span>
         <span className="card-price">{priceRange(product, currency)}</span>

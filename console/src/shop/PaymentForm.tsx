@@ -49,7 +49,7 @@ export function PaymentForm({ cart }: { readonly cart: Cart }) {
                 checked={known.provider === method.provider}
                 onChange={() => setProvider(known.provider)}
               />
-              <span>{known.title}</span>
+              <span className="choice-text">{known.title}</span>
             </label>
           ))}
         </div>

@@ -45,9 +45,15 @@ function Found({ product }: { readonly product: Product }) {
     <article className="page product">
       <div className="product-picture">
         {picture ? (
-          <img src={picture.url} alt={picture.alt} width={640} height={640} />
+          <img
+            className="product-image"
+            src={picture.url}
+            alt={picture.alt}
+            width={640}
+            height={640}
+          />
         ) : (
-          <div className="no-picture" />
+          <div className="product-image" />
         )}
       </div>
       <div className="product-about">

@@ -43,7 +43,7 @@ export function ShippingChoice({ cart }: { readonly cart: Cart }) {
             checked={chosen === option.methodId}
             onChange={() => choose(option.methodId)}
           />
-          <span>
+          <span className="choice-text">
             {option.name}
             <small>{sayDays(option.deliveryDaysMin, option.deliveryDaysMax)}</small>
           </span>

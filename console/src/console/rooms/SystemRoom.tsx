@@ -1,3 +1,158 @@
+import { useQuery } from "@tanstack/react-query";
+import { useMemo } from "react";
+import { readHealth, readMetrics, type Sample } from "../health.ts";
+import { DataTable } from "../parts/DataTable.tsx";
+import { Loaded } from "../parts/Loaded.tsx";
+import { Page, Panel } from "../parts/Page.tsx";
+import { Status, Time } from "../parts/show.tsx";
+
+/** How the node that answers is doing. */
 export function SystemRoom() {
-  return null;
+  const metrics = useQuery({
+    queryKey: ["metrics"],
+    queryFn: readMetrics,
+    refetchInterval: 5_000,
+    retry: false,
+  });
+  return (
+    <Page title="System" hint="The node that answers you, since it started">
+      <Dependencies />
+      <Loaded query={metrics}>{(samples) => <Figures samples={samples} />}</Loaded>
+    </Page>
+  );
+}
+
+function Dependencies() {
+  const health = useQuery({ queryKey: ["health"], queryFn: readHealth, refetchInterval: 5_000 });
+  return (
+    <Panel title="Dependencies" flush>
+      <DataTable
+        label="Dependencies"
+        rows={health.data?.dependencies ?? []}
+        rowKey={({ name }) => name}
+        state={health}
+        empty={{ title: "None" }}
+        columns={[
+          { name: "Name", cell: ({ name }) => <span className="mono">{name}</span> },
+          {
+            name: "State",
+            cell: ({ ok, error }) => (ok ? <Status value="ready" /> : (error ?? "failed")),
+          },
+          {
+            name: "Answers in",
+            cell: ({ latencyMs }) => `${latencyMs.toFixed(1)} ms`,
+            right: true,
+          },
+          { name: "Asked", cell: () => <Time at={health.data?.checkedAt} />, right: true },
+        ]}
+      />
+    </Panel>
+  );
+}
+
+interface RouteFigures {
+  readonly route: string;
+  readonly count: number;
+  readonly errors: number;
+  readonly meanMs: number;
+}
+
+/** Sums the requests by method and route. */
+function routesOf(samples: readonly Sample[]): readonly RouteFigures[] {
+  const sums = new Map<string, { count: number; errors: number; seconds: number }>();
+  for (const { name, labels, value } of samples) {
+    const kind = /^brandos_http_request_duration_seconds_(count|sum)$/.exec(name)?.[1];
+    if (!kind) continue;
+    const route = `${labels["method"]} ${labels["route"]}`;
+    const sum = sums.get(route) ?? { count: 0, errors: 0, seconds: 0 };
+    if (kind === "sum") sum.seconds += value;
+    else sum.count += value;
+    if (kind === "count" && Number(labels["status"]) >= 500) sum.errors += value;
+    sums.set(route, sum);
+  }
+  return [...sums]
+    .map(([route, { count, errors, seconds }]) => ({
+      route,
+      count,
+      errors,
+      meanMs: count === 0 ? 0 : (seconds * 1_000) / count,
+    }))
+    .sort((a, b) => b.count - a.count);
+}
+
+function Figures({ samples }: { readonly samples: readonly Sample[] }) {
+  const routes = useMemo(() => routesOf(samples), [samples]);
+  const valueOf = (name: string) => samples.find((sample) => sample.name === name)?.value ?? 0;
+  const pools = samples.filter(({ name }) => name === "brandos_db_pool_connections");
+  const requests = routes.reduce((sum, { count }) => sum + count, 0);
+  return (
+    <>
+      <div className="tiles">
+        <Tile name="Requests" value={requests.toLocaleString()} />
+        <Tile name="In flight" value={String(valueOf("brandos_http_in_flight"))} />
+        <Tile
+          name="Memory"
+          value={`${Math.round(valueOf("process_resident_memory_bytes") / 1e6)} MB`}
+        />
+        <Tile
+          name="Event loop delay"
+          value={`${valueOf("brandos_event_loop_delay_ms").toFixed(1)} ms`}
+        />
+      </div>
+      <Panel title="Database connections" flush>
+        <DataTable
+          label="Database connections"
+          rows={pools}
+          rowKey={({ labels }) => JSON.stringify(labels)}
+          empty={{ title: "No pool reports" }}
+          columns={[
+            { name: "Pool", cell: ({ labels }) => Object.values(labels).join(" · ") },
+            { name: "Connections", cell: ({ value }) => value, right: true },
+          ]}
+        />
+      </Panel>
+      <Panel title="Requests by route" flush>
+        <DataTable
+          label="Requests by route"
+          rows={routes}
+          rowKey={({ route }) => route}
+          empty={{ title: "No requests yet" }}
+          columns={[
+            {
+              name: "Route",
+              cell: ({ route }) => <span className="mono">{route}</span>,
+              sort: ({ route }) => route,
+            },
+            {
+              name: "Requests",
+              cell: ({ count }) => count.toLocaleString(),
+              right: true,
+              sort: ({ count }) => count,
+            },
+            {
+              name: "Failed",
+              cell: ({ errors }) => errors,
+              right: true,
+              sort: ({ errors }) => errors,
+            },
+            {
+              name: "Mean",
+              cell: ({ meanMs }) => `${meanMs.toFixed(1)} ms`,
+              right: true,
+              sort: ({ meanMs }) => meanMs,
+            },
+          ]}
+        />
+      </Panel>
+    </>
+  );
+}
+
+function Tile({ name, value }: { readonly name: string; readonly value: string }) {
+  return (
+    <div className="tile">
+      <span>{name}</span>
+      <strong>{value}</strong>
+    </div>
+  );
 }

@@ -34,7 +34,7 @@ export function Timeline({ orderId }: { readonly orderId: string }) {
     queryFn: async () => {
       const path = { id: orderId };
       const page = await take(api.GET("/v1/orders/{id}/timeline", { params: { path } }));
-      return page.items as readonly TimelineEntry[];
+      return causeFirst(page.items as readonly TimelineEntry[]);
     },
     // Steps and jobs move without events: while something is under way, look again.
     refetchInterval: ({ state }) => (isUnderWay(state.data) ? 1_000 : false),
@@ -70,6 +70,17 @@ export function Timeline({ orderId }: { readonly orderId: string }) {
       </Loaded>
     </Panel>
   );
+}
+
+/**
+ * Begins with the request: it is dated by the first event that it caused, and entries stamped while
+ * that event waited for its batch are older.
+ */
+function causeFirst(entries: readonly TimelineEntry[]): readonly TimelineEntry[] {
+  const cause = entries.find(({ kind }) => kind === "request");
+  const first = entries[0];
+  if (!cause || !first || cause === first) return entries;
+  return [{ ...cause, at: first.at }, ...entries.filter((entry) => entry !== cause)];
 }
 
 /** Reads the story again when an event names the order. */
@@ -152,7 +163,7 @@ function elapsed(ms: number): string {
 }
 
 function sayTitle({ kind, title }: TimelineEntry): string {
-  return kind === "event" || kind === "saga" || kind === "job" ? title : words(title);
+  return kind === "saga_step" || kind === "payment" || kind === "request" ? words(title) : title;
 }
 
 function sayDetail({ kind, detail, requestId }: TimelineEntry): string {
@@ -169,6 +180,7 @@ function sayDetail({ kind, detail, requestId }: TimelineEntry): string {
     return [amount, text("provider"), text("failureCode")].filter(Boolean).join(" · ");
   }
   if (kind === "ledger") return sayEntries(detail["entries"]);
+  if (kind === "job" && Number(detail["attempt"]) > 1) return `attempt ${text("attempt")}`;
   return "";
 }
 
