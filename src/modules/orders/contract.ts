@@ -1,29 +1,6 @@
 import type { Id } from "../../kernel/ids.ts";
 import type { EventOrigin } from "../../platform/events/events.ts";
-import type { OrderStatus } from "./status.ts";
-
-export type {
-  BatchNotFound,
-  DuplicateId,
-  FulfilmentFailure,
-  IllegalTransition,
-  NotACustomer,
-  NotEditable,
-  NothingToDo,
-  OrderNotFound,
-  OrdersFailure,
-  PatchFailure,
-  RefundExceedsTotal,
-  RefundFailure,
-  ReturnFailure,
-  StaleVersion,
-  TooManyUnits,
-  TransitionFailure,
-  UnknownLine,
-  VersionConflict,
-} from "./failures.ts";
-export { ordersFailureStatuses } from "./failures.ts";
-export { type OrderStatus, orderStatuses } from "./status.ts";
+import type { FailureStatuses } from "../../platform/http/route.ts";
 
 /** Names an order: a UUIDv7 whose time is the moment the order was placed (see `orderIdSkewMaxMs`). */
 export type OrderId = Id<"order">;
@@ -33,6 +10,20 @@ export type FulfilmentId = Id<"fulfilment">;
 export type ReturnId = Id<"return">;
 /** Names a batch of changes that runs as a background job. */
 export type OrderBatchId = Id<"order_batch">;
+
+/** Where an order can stand, in the order it usually goes through. */
+export const orderStatuses = [
+  "pending",
+  "confirmed",
+  "paid",
+  "fulfilled",
+  "completed",
+  "cancelled",
+  "refunded",
+] as const;
+
+/** Where an order stands. */
+export type OrderStatus = (typeof orderStatuses)[number];
 
 /** Statuses a new order may begin in; `paid` is for imports, where the money has moved already. */
 export type InitialOrderStatus = "pending" | "confirmed" | "paid";
@@ -298,6 +289,122 @@ export interface OrderPatch {
   /** Replaces the whole object. */
   readonly metadata?: Readonly<Record<string, unknown>>;
 }
+
+interface Refusal<Code extends string> {
+  readonly code: Code;
+  readonly orderId: string;
+}
+
+/** There is no such order in this tenant. */
+export type OrderNotFound = Refusal<"orders.not_found">;
+
+/** The state machine has no such step. */
+export interface IllegalTransition extends Refusal<"orders.illegal_transition"> {
+  readonly from: OrderStatus;
+  readonly to: OrderStatus;
+}
+
+/** The order has changed since the caller read it. */
+export interface VersionConflict extends Refusal<"orders.version_conflict"> {
+  readonly expectedVersion: number;
+  readonly version: number;
+}
+
+/** `If-Match` named another version than the order has. */
+export interface StaleVersion extends Refusal<"orders.stale_version"> {
+  readonly version: number;
+}
+
+/** The order is too far along for this edit. */
+export interface NotEditable extends Refusal<"orders.not_editable"> {
+  readonly status: OrderStatus;
+  readonly field: string;
+}
+
+/** The order has no such line. */
+export interface UnknownLine extends Refusal<"orders.unknown_line"> {
+  readonly lineNo: number;
+}
+
+/** More units than the line has left to fulfil or to return. */
+export interface TooManyUnits extends Refusal<"orders.too_many_units"> {
+  readonly lineNo: number;
+  readonly remaining: number;
+}
+
+/** Every unit has been fulfilled already, or no line was named. */
+export type NothingToDo = Refusal<"orders.nothing_to_do">;
+
+/** More money than the order has left to give back. */
+export interface RefundExceedsTotal extends Refusal<"orders.refund_exceeds_total"> {
+  readonly refundableMinor: number;
+}
+
+/** The caller's id is taken by another fulfilment or return of this tenant. */
+export interface DuplicateId {
+  readonly code: "orders.duplicate_id";
+  readonly id: string;
+}
+
+/** The batch does not exist in this tenant. */
+export interface BatchNotFound {
+  readonly code: "orders.batch_not_found";
+  readonly batchId: string;
+}
+
+/** Only a signed-in customer has a history. */
+export interface NotACustomer {
+  readonly code: "orders.not_a_customer";
+}
+
+/** Why a step of the state machine was refused. */
+export type TransitionFailure = OrderNotFound | IllegalTransition | VersionConflict;
+/** Why a fulfilment was refused. */
+export type FulfilmentFailure =
+  | TransitionFailure
+  | UnknownLine
+  | TooManyUnits
+  | NothingToDo
+  | DuplicateId;
+/** Why a return was refused. */
+export type ReturnFailure =
+  | OrderNotFound
+  | VersionConflict
+  | IllegalTransition
+  | UnknownLine
+  | TooManyUnits
+  | NothingToDo
+  | RefundExceedsTotal
+  | DuplicateId;
+/** Why a refund was refused. */
+export type RefundFailure = OrderNotFound | IllegalTransition | RefundExceedsTotal;
+/** Why an edit was refused. */
+export type PatchFailure = OrderNotFound | StaleVersion | VersionConflict | NotEditable;
+
+/** Everything this module can refuse with. */
+export type OrdersFailure =
+  | FulfilmentFailure
+  | ReturnFailure
+  | RefundFailure
+  | PatchFailure
+  | BatchNotFound
+  | NotACustomer;
+
+/** HTTP status of every failure. */
+export const ordersFailureStatuses: FailureStatuses<OrdersFailure> = {
+  "orders.not_found": 404,
+  "orders.illegal_transition": 409,
+  "orders.version_conflict": 409,
+  "orders.stale_version": 412,
+  "orders.not_editable": 409,
+  "orders.unknown_line": 422,
+  "orders.too_many_units": 409,
+  "orders.nothing_to_do": 409,
+  "orders.refund_exceeds_total": 409,
+  "orders.duplicate_id": 409,
+  "orders.batch_not_found": 404,
+  "orders.not_a_customer": 403,
+};
 
 /** One line in `orders.order_placed`. */
 export interface OrderPlacedLine {

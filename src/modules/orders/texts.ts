@@ -6,9 +6,11 @@ export const csvHeader =
   "shipping_minor,tax_minor,total_minor,refunded_minor,price_includes_tax,item_quantity," +
   "customer_id,email,placed_at,updated_at\r\n";
 
-/** SQL that writes an order as a line of CSV. @see https://www.rfc-editor.org/rfc/rfc4180 */
-// Casts and || instead of to_char, concat and json_build_object: twice as fast as the latter
-// (210,000 and 98,000 orders/s on one core).
+/**
+ * SQL that writes an order as a line of CSV. Casts and || instead of to_char, concat and
+ * json_build_object: 210,000 orders/s on one core, the latter 98,000.
+ * @see https://www.rfc-editor.org/rfc/rfc4180
+ */
 export const csvLine: Fragment = fragment`id || ',' || number || ','
   || coalesce(${csvText(fragment`external_reference`)}, '') || ',' || status || ',' || version || ','
   || currency || ',' || subtotal_minor || ',' || discount_minor || ',' || shipping_minor || ','
