@@ -7,6 +7,8 @@ import { fail, ok, type Result } from "../kernel/result.ts";
 import type { VariantId } from "../modules/catalog/contract.ts";
 import { findVariantIds } from "../modules/catalog/index.ts";
 import type { LocationId, StockAdjustment } from "../modules/inventory/contract.ts";
+import type { OrderId } from "../modules/orders/contract.ts";
+import { findOrderIds } from "../modules/orders/index.ts";
 import { ensurePartitions } from "../processes/housekeeping/housekeeping.ts";
 import type { OnlineRetailDeps } from "../processes/online-retail/deps.ts";
 import { type ImportReport, importOnlineRetail } from "../processes/online-retail/import.ts";
@@ -94,6 +96,10 @@ async function depsOf({ commerce, db }: App, ctx: Context): Promise<OnlineRetail
         ...rest,
         lines: lines.map((line) => ({ ...line, locationId })),
       } as unknown as StockAdjustment),
+    findOrders: async (asked, ids) =>
+      new Set<string>(
+        await db.read(asked.tenantId, (tx) => findOrderIds(tx, ids as readonly OrderId[])),
+      ),
     placeOrder: (asked, command) => checkout.place(asked, command),
     returnGoods: (asked, wanted) => orders.returnGoods(asked, wanted),
     postJournal: async (asked, journal): Promise<Result<unknown>> => {
