@@ -474,13 +474,7 @@ export interface OrderEvents {
     readonly orderId: OrderId | null;
     readonly currency: string;
     readonly refundMinor: number;
-    readonly lines: readonly {
-      readonly variantId: string | null;
-      readonly sku: string;
-      readonly quantity: number;
-      readonly refundMinor: number;
-      readonly restock: boolean;
-    }[];
+    readonly lines: readonly Omit<ReturnLine, "lineNo" | "orderLineNo">[];
   };
 }
 
