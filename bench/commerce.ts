@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { type App, createApp } from "../src/app.ts";
+import { type App, createApp, type SimulatorAddress } from "../src/app.ts";
 import { readConfig } from "../src/config.ts";
 import type { Context } from "../src/kernel/context.ts";
 import { newId, type TenantId } from "../src/kernel/ids.ts";
@@ -29,6 +29,8 @@ export interface ShopSize {
   /** What the process does; none by default: no API, no workers. */
   readonly roles?: "none" | "all";
   readonly env?: Readonly<Record<string, string>>;
+  /** A payment provider beside the manual one. */
+  readonly simulator?: SimulatorAddress;
 }
 
 /** Starts a BrandOS with one brand. */
@@ -50,6 +52,7 @@ export async function startShop(size: ShopSize): Promise<BenchShop> {
     homeUrl: server.url,
     operatorKey: "bench-operator-key-of-forty-characters-0",
     secret: "bench-secret-of-at-least-thirty-two-chars",
+    ...(size.simulator ? { simulator: size.simulator } : {}),
     log: { info() {}, warn() {}, error: (fields, message) => console.error(message, fields) },
   });
   const ctx: Context = {
