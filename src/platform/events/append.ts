@@ -1,6 +1,6 @@
 import { assert } from "../../kernel/assert.ts";
 import { newId } from "../../kernel/ids.ts";
-import { intArray, sql, uuidArray } from "../db/sql.ts";
+import { intArray, jsonArray, sql, textArray, uuidArray } from "../db/sql.ts";
 import type { TenantTx } from "../db/transaction.ts";
 import { poke } from "../wakeup/poke.ts";
 import { type EventMetadata, type EventOrigin, eventsTopic, type NewEvent } from "./event.ts";
@@ -67,11 +67,11 @@ function insertEvents(tx: TenantTx, rows: readonly AttributedEvent[]): void {
       ${intArray(rows.map(({ event }) => event.version))}::smallint[],
       ${intArray(rows.map(({ streamVersion }) => streamVersion ?? null))}::integer[],
       ${intArray(rows.map(({ event, origin }) => (event.occurredAt ?? origin.occurredAt)?.getTime() ?? null))}::bigint[],
-      ${rows.map(({ event }) => event.stream)}::text[],
-      ${rows.map(({ event }) => event.type)}::text[],
-      ${rows.map(({ origin }) => origin.requestId)}::text[],
-      ${rows.map(({ event }) => encodeData(event))}::jsonb[],
-      ${metadata}::jsonb[])
+      ${textArray(rows.map(({ event }) => event.stream))}::text[],
+      ${textArray(rows.map(({ event }) => event.type))}::text[],
+      ${textArray(rows.map(({ origin }) => origin.requestId))}::text[],
+      ${jsonArray(rows.map(({ event }) => encodeData(event)))}::jsonb[],
+      ${jsonArray(metadata)}::jsonb[])
       as new (id, version, stream_version, occurred_ms, stream, type, request_id, data, metadata)`);
 }
 

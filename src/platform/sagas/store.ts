@@ -1,7 +1,16 @@
 import type { TenantId } from "../../kernel/ids.ts";
 import type { JsonValue } from "../../kernel/json.ts";
 import type { Db } from "../db/db.ts";
-import { type Fragment, fragment, intArray, type Statement, sql, uuidArray } from "../db/sql.ts";
+import {
+  type Fragment,
+  fragment,
+  intArray,
+  jsonArray,
+  type Statement,
+  sql,
+  textArray,
+  uuidArray,
+} from "../db/sql.ts";
 import type { TenantTx, Tx } from "../db/transaction.ts";
 import type { SagaId, SagaOrigin, SagaRun, SagaStatus, SagaSteps, StepError } from "./saga.ts";
 
@@ -33,12 +42,12 @@ export function insertSagas(tx: TenantTx, holder: SagaHolder, rows: readonly Sag
       clock_timestamp() + make_interval(secs => case when held then ${holder.leaseMs / 1000} else 0 end),
       clock_timestamp() + make_interval(secs => timeout_ms / 1000.0), input, origin
     from unnest(${uuidArray(rows.map(({ id }) => id))}::uuid[],
-      ${rows.map(({ name }) => name)}::text[],
+      ${textArray(rows.map(({ name }) => name))}::text[],
       ${intArray(rows.map(({ version }) => version))}::smallint[],
       ${intArray(rows.map(({ timeoutMs }) => timeoutMs))}::bigint[],
       ${rows.map(({ held }) => held)}::boolean[],
-      ${rows.map(({ input }) => JSON.stringify(input ?? null))}::jsonb[],
-      ${rows.map(({ origin }) => JSON.stringify(plainOrigin(origin)))}::jsonb[])
+      ${jsonArray(rows.map(({ input }) => JSON.stringify(input ?? null)))}::jsonb[],
+      ${jsonArray(rows.map(({ origin }) => JSON.stringify(plainOrigin(origin))))}::jsonb[])
       as n (id, name, version, timeout_ms, held, input, origin)`);
 }
 
@@ -90,10 +99,10 @@ function changeStatement(
       due_at = clock_timestamp() + make_interval(secs => coalesce(n.release_ms, ${leaseMs}) / 1000.0)
     from unnest(${ids}::uuid[],
       ${intArray(changes.map(({ token }) => token))}::integer[],
-      ${changes.map(({ steps }) => JSON.stringify(steps))}::jsonb[],
-      ${changes.map(({ status }) => status)}::text[],
-      ${changes.map(({ output }) => json(output))}::jsonb[],
-      ${changes.map(({ failure }) => json(failure))}::jsonb[],
+      ${jsonArray(changes.map(({ steps }) => JSON.stringify(steps)))}::jsonb[],
+      ${textArray(changes.map(({ status }) => status))}::text[],
+      ${jsonArray(changes.map(({ output }) => json(output)))}::jsonb[],
+      ${jsonArray(changes.map(({ failure }) => json(failure)))}::jsonb[],
       ${intArray(changes.map(({ releaseForMs }) => releaseForMs ?? null))}::integer[])
       as n (id, token, steps, status, output, failure, release_ms)
     where s.tenant_id = ${tenantId} and s.id = any(${ids}::uuid[]) and s.id = n.id
