@@ -66,6 +66,7 @@ const sent = await db.read(tenantId, (tx) =>
 );
 const dead = await jobs.deadLetters.list(ctx, 10);
 say(`letter 1 was sent: ${sent.sent}`);
-for (const letter of dead.items) say(`dead letter: ${letter.kind}, ${letter.lastError}`);
+for (const letter of dead.items)
+  say(`dead letter: ${letter.kind}, ${letter.lastError.split("\n")[0]}`);
 await jobs.stop();
 if (!sent.sent || dead.items.length !== 1) process.exitCode = 1;
