@@ -44,7 +44,9 @@ const status = await main().finally(() => stopServer());
 process.exit(interrupted ? 130 : status);
 
 async function main() {
-  const files = select(["src", "tools", "sdk", "console", "bench", "examples"].flatMap(testFiles));
+  const files = select(
+    ["src", "test", "tools", "sdk", "console", "bench", "examples"].flatMap(testFiles),
+  );
   if (files.length === 0) {
     process.stderr.write("no test file matches\n");
     return 1;
