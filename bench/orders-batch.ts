@@ -1,15 +1,15 @@
-import { Writable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import type { OrderChange, OrderId } from "../src/modules/orders/contract.ts";
 import type { ExportFormat } from "../src/modules/orders/export.ts";
 import { type BenchOptions, type BenchResult, round } from "./harness.ts";
+import type { CountedLines, LineCount } from "./load/count-lines.ts";
+import { inOwnProcess } from "./load/http-load.ts";
 import { type OrdersShop, openOrdersShop } from "./load/orders-shop.ts";
 
 const changesPerCall = 10_000;
 
 /**
- * Changes 10,000 orders in one call, and streams all orders of a tenant: over HTTP, to a reader
- * that counts lines.
+ * Changes 10,000 orders in one call, and streams all orders of a tenant: over HTTP, to a reader in
+ * another process that counts lines.
  */
 export async function run({ quick, log }: BenchOptions): Promise<BenchResult> {
   const count = quick ? 200_000 : 1_000_000;
@@ -46,14 +46,16 @@ export async function run({ quick, log }: BenchOptions): Promise<BenchResult> {
         ...calls.map(({ to, ms }) => ({ what: `10,000 orders to ${to}`, ms })),
         ...exports.map(({ format, ...row }) => ({ what: `export ${count} as ${format}`, ...row })),
       ],
-      notes: [`exported ${count} orders; RSS is how much the process grew at most meanwhile`],
+      notes: [
+        `exported ${count} orders; RSS is how much the server's process grew at most meanwhile`,
+      ],
     };
   } finally {
     await shop.stop();
   }
 }
 
-/** Fulfils paid orders, then completes them, then confirms pending ones: lines, rows and events. */
+/** Fulfils paid orders with their lines, then completes them, then cancels pending ones. */
 async function changeOrders(shop: OrdersShop, at: number) {
   const { from, to } = [
     { from: "paid", to: "fulfilled" },
@@ -80,33 +82,25 @@ async function changeOrders(shop: OrdersShop, at: number) {
   return { to, ms, months: new Set(rows.map(({ home }) => home)).size };
 }
 
-async function exportAll(shop: OrdersShop, format: ExportFormat) {
+async function exportAll({ url }: OrdersShop, format: ExportFormat) {
   globalThis.gc?.();
-  const before = process.memoryUsage().rss;
+  const before = process.memoryUsage.rss();
   let peak = before;
-  let bytes = 0;
-  let newlines = 0;
-  const counter = new Writable({
-    write(chunk: Buffer, _, done) {
-      bytes += chunk.length;
-      for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) newlines++;
-      peak = Math.max(peak, process.memoryUsage.rss());
-      done();
-    },
-  });
-  const startedAt = performance.now();
-  const response = await fetch(`${shop.url}/v1/orders/export?format=${format}`, {
+  const watch = setInterval(() => {
+    peak = Math.max(peak, process.memoryUsage.rss());
+  }, 20);
+  const reader = new URL("./load/count-lines.ts", import.meta.url);
+  const read = await inOwnProcess<LineCount, CountedLines>(reader, {
+    url: `${url}/v1/orders/export?format=${format}`,
     headers: { authorization: "Bearer sk_bench" },
   });
-  if (!response.body) throw new Error("an export has a body");
-  await pipeline(response.body, counter);
-  const seconds = (performance.now() - startedAt) / 1_000;
-  const orders = format === "csv" ? newlines - 1 : newlines;
+  clearInterval(watch);
+  const orders = format === "csv" ? read.lines - 1 : read.lines;
   return {
     format,
     orders,
-    "orders/s": Math.round(orders / seconds),
-    "MB/s": Math.round(bytes / seconds / 1e6),
+    "orders/s": Math.round(orders / read.seconds),
+    "MB/s": Math.round(read.bytes / read.seconds / 1e6),
     "RSS MB": Math.round((peak - before) / 1e6),
   };
 }
