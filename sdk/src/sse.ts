@@ -98,6 +98,7 @@ export async function* followEvents(options: FollowOptions): AsyncGenerator<Serv
       if (signal.aborted) return;
       if (isFinal(error)) throw error;
     }
+    if (signal.aborted) return;
     options.onState?.("waiting");
     failures++;
     const waitMs = Math.min(30_000, retryMs * 2 ** Math.min(5, failures - 1));

@@ -64,23 +64,35 @@ export function signOut(): void {
 
 /** Finds out whom a key stands for. @throws ProblemError for a key that opens nothing here */
 export async function identify(key: string): Promise<Account> {
-  const client = createClient({ key, baseUrl: location.origin });
+  // Keys of brands say what they are; what an operator's key looks like is the operator's choice.
+  const [first, second] = key.startsWith("sk_")
+    ? [identifyBrand, identifyOperator]
+    : [identifyOperator, identifyBrand];
   try {
-    const tenant = await take(client.GET("/v1/tenant"));
-    return {
-      key,
-      kind: "brand",
-      tenantId: tenant.id,
-      slug: tenant.slug,
-      name: tenant.name,
-      currency: tenant.defaultCurrency,
-    };
+    return await first(key);
   } catch (error) {
     if (!(error instanceof ProblemError) || error.status !== 403) throw error;
-    // Not a brand's secret key: perhaps the operator's.
-    await take(client.GET("/v1/tenants", { params: { query: { limit: 1 } } }));
-    return { key, kind: "operator", name: "Operator" };
+    return second(key);
   }
+}
+
+async function identifyBrand(key: string): Promise<Account> {
+  const client = createClient({ key, baseUrl: location.origin });
+  const tenant = await take(client.GET("/v1/tenant", {}));
+  return {
+    key,
+    kind: "brand",
+    tenantId: tenant.id,
+    slug: tenant.slug,
+    name: tenant.name,
+    currency: tenant.defaultCurrency,
+  };
+}
+
+async function identifyOperator(key: string): Promise<Account> {
+  const client = createClient({ key, baseUrl: location.origin });
+  await take(client.GET("/v1/tenants", { params: { query: { limit: 1 } } }));
+  return { key, kind: "operator", name: "Operator" };
 }
 
 /** Signs in with a key; one that is known already is taken into use. */

@@ -1,4 +1,4 @@
-import { take } from "@brandos/sdk";
+import { type paths, take } from "@brandos/sdk";
 import { Button, Select, TextInput } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
@@ -6,11 +6,14 @@ import { useState } from "react";
 import { Link } from "react-router";
 import { Icon } from "../../shared/Icon.tsx";
 import { useAccount, useApi, usePages } from "../api.tsx";
-import { DataTable } from "../parts/DataTable.tsx";
+import { type Column, DataTable } from "../parts/DataTable.tsx";
 import { Page, Panel } from "../parts/Page.tsx";
 import { Money, Status, words } from "../parts/show.tsx";
 
 const statuses = ["published", "draft", "archived"] as const;
+
+type Product =
+  paths["/v1/products"]["get"]["responses"]["2XX"]["content"]["application/json"]["items"][number];
 
 /** All products. */
 export function CatalogRoom() {
@@ -79,52 +82,56 @@ export function CatalogRoom() {
           to={(product) => `/catalog/${product.id}`}
           state={query}
           empty={{ title: "No products here", hint: "None match; or import some." }}
-          columns={[
-            {
-              name: "Product",
-              sort: (product) => product.title,
-              cell: (product) => (
-                <div className="row" style={{ flexWrap: "nowrap" }}>
-                  {product.media[0] && (
-                    <img className="thumb" src={product.media[0].url} alt="" loading="lazy" />
-                  )}
-                  <Link to={`/catalog/${product.id}`}>{product.title}</Link>
-                </div>
-              ),
-            },
-            {
-              name: "Status",
-              cell: (product) => <Status value={product.status} />,
-              sort: (product) => product.status,
-            },
-            {
-              name: "Category",
-              cell: (product) => product.category ?? "–",
-              sort: (product) => product.category ?? "",
-              minor: true,
-            },
-            {
-              name: "Variants",
-              cell: (product) => product.variants.length,
-              sort: (product) => product.variants.length,
-              right: true,
-              minor: true,
-            },
-            {
-              name: "From",
-              right: true,
-              cell: (product) => {
-                const prices = product.variants.flatMap((variant) =>
-                  variant.prices.filter((price) => price.currency === currency),
-                );
-                if (prices.length === 0) return "–";
-                const amountMinor = Math.min(...prices.map((price) => price.amountMinor));
-                return <Money of={{ amountMinor, currency }} />;
-              },
-            },
-          ]}
+          columns={columnsIn(currency)}
         />
       </Panel>
     </Page>
   );
+}
+
+function columnsIn(currency: string): readonly Column<Product>[] {
+  return [
+    {
+      name: "Product",
+      sort: (product) => product.title,
+      cell: (product) => (
+        <div className="row" style={{ flexWrap: "nowrap" }}>
+          {product.media[0] && (
+            <img className="thumb" src={product.media[0].url} alt="" loading="lazy" />
+          )}
+          <Link to={`/catalog/${product.id}`}>{product.title}</Link>
+        </div>
+      ),
+    },
+    {
+      name: "Status",
+      cell: (product) => <Status value={product.status} />,
+      sort: (product) => product.status,
+    },
+    {
+      name: "Category",
+      cell: (product) => product.category ?? "–",
+      sort: (product) => product.category ?? "",
+      minor: true,
+    },
+    {
+      name: "Variants",
+      cell: (product) => product.variants.length,
+      sort: (product) => product.variants.length,
+      right: true,
+      minor: true,
+    },
+    {
+      name: "From",
+      right: true,
+      cell: (product) => {
+        const prices = product.variants.flatMap((variant) =>
+          variant.prices.filter((price) => price.currency === currency),
+        );
+        if (prices.length === 0) return "–";
+        const amountMinor = Math.min(...prices.map((price) => price.amountMinor));
+        return <Money of={{ amountMinor, currency }} />;
+      },
+    },
+  ];
 }

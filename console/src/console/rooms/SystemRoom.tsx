@@ -4,7 +4,7 @@ import { readHealth, readMetrics, type Sample } from "../health.ts";
 import { DataTable } from "../parts/DataTable.tsx";
 import { Loaded } from "../parts/Loaded.tsx";
 import { Page, Panel } from "../parts/Page.tsx";
-import { Status, Time } from "../parts/show.tsx";
+import { Status, Time, words } from "../parts/show.tsx";
 
 /** How the node that answers is doing. */
 export function SystemRoom() {
@@ -82,68 +82,24 @@ function routesOf(samples: readonly Sample[]): readonly RouteFigures[] {
 
 function Figures({ samples }: { readonly samples: readonly Sample[] }) {
   const routes = useMemo(() => routesOf(samples), [samples]);
-  const valueOf = (name: string) => samples.find((sample) => sample.name === name)?.value ?? 0;
-  const pools = samples.filter(({ name }) => name === "brandos_db_pool_connections");
+  const figure = (name: string) => samples.find((sample) => sample.name === name)?.value ?? 0;
   const requests = routes.reduce((sum, { count }) => sum + count, 0);
   return (
     <>
       <div className="tiles">
         <Tile name="Requests" value={requests.toLocaleString()} />
-        <Tile name="In flight" value={String(valueOf("brandos_http_in_flight"))} />
+        <Tile name="In flight" value={String(figure("brandos_http_in_flight"))} />
         <Tile
           name="Memory"
-          value={`${Math.round(valueOf("process_resident_memory_bytes") / 1e6)} MB`}
+          value={`${Math.round(figure("process_resident_memory_bytes") / 1e6)} MB`}
         />
         <Tile
           name="Event loop delay"
-          value={`${valueOf("brandos_event_loop_delay_ms").toFixed(1)} ms`}
+          value={`${figure("brandos_event_loop_delay_ms").toFixed(1)} ms`}
         />
       </div>
-      <Panel title="Database connections" flush>
-        <DataTable
-          label="Database connections"
-          rows={pools}
-          rowKey={({ labels }) => JSON.stringify(labels)}
-          empty={{ title: "No pool reports" }}
-          columns={[
-            { name: "Pool", cell: ({ labels }) => Object.values(labels).join(" · ") },
-            { name: "Connections", cell: ({ value }) => value, right: true },
-          ]}
-        />
-      </Panel>
-      <Panel title="Requests by route" flush>
-        <DataTable
-          label="Requests by route"
-          rows={routes}
-          rowKey={({ route }) => route}
-          empty={{ title: "No requests yet" }}
-          columns={[
-            {
-              name: "Route",
-              cell: ({ route }) => <span className="mono">{route}</span>,
-              sort: ({ route }) => route,
-            },
-            {
-              name: "Requests",
-              cell: ({ count }) => count.toLocaleString(),
-              right: true,
-              sort: ({ count }) => count,
-            },
-            {
-              name: "Failed",
-              cell: ({ errors }) => errors,
-              right: true,
-              sort: ({ errors }) => errors,
-            },
-            {
-              name: "Mean",
-              cell: ({ meanMs }) => `${meanMs.toFixed(1)} ms`,
-              right: true,
-              sort: ({ meanMs }) => meanMs,
-            },
-          ]}
-        />
-      </Panel>
+      <Pools samples={samples} />
+      <Routes of={routes} />
     </>
   );
 }
@@ -154,5 +110,73 @@ function Tile({ name, value }: { readonly name: string; readonly value: string }
       <span>{name}</span>
       <strong>{value}</strong>
     </div>
+  );
+}
+
+const poolStates = ["busy", "idle", "waiting", "max"] as const;
+
+/** One row per pool, one column per state of its connections. */
+function Pools({ samples }: { readonly samples: readonly Sample[] }) {
+  const pools = Map.groupBy(
+    samples.filter(({ name }) => name === "brandos_db_pool_connections"),
+    ({ labels }) => labels["pool"] ?? "",
+  );
+  const countOf = (pool: string, state: string) =>
+    pools.get(pool)?.find(({ labels }) => labels["state"] === state)?.value ?? 0;
+  return (
+    <Panel title="Database connections" flush>
+      <DataTable
+        label="Database connections"
+        rows={[...pools.keys()]}
+        rowKey={(pool) => pool}
+        empty={{ title: "No pool reports" }}
+        columns={[
+          { name: "Pool", cell: (pool) => <span className="mono">{pool}</span> },
+          ...poolStates.map((state) => ({
+            name: words(state),
+            cell: (pool: string) => countOf(pool, state),
+            right: true,
+          })),
+        ]}
+      />
+    </Panel>
+  );
+}
+
+function Routes({ of }: { readonly of: readonly RouteFigures[] }) {
+  return (
+    <Panel title="Requests by route" flush>
+      <DataTable
+        label="Requests by route"
+        rows={of}
+        rowKey={({ route }) => route}
+        empty={{ title: "No requests yet" }}
+        columns={[
+          {
+            name: "Route",
+            cell: ({ route }) => <span className="mono">{route}</span>,
+            sort: ({ route }) => route,
+          },
+          {
+            name: "Requests",
+            cell: ({ count }) => count.toLocaleString(),
+            right: true,
+            sort: ({ count }) => count,
+          },
+          {
+            name: "Failed",
+            cell: ({ errors }) => errors,
+            right: true,
+            sort: ({ errors }) => errors,
+          },
+          {
+            name: "Mean",
+            cell: ({ meanMs }) => `${meanMs.toFixed(1)} ms`,
+            right: true,
+            sort: ({ meanMs }) => meanMs,
+          },
+        ]}
+      />
+    </Panel>
   );
 }
