@@ -67,7 +67,7 @@ export async function openOrdersShop(plan: ShopPlan) {
     metrics: createMetrics(),
     info: { title: "Orders", version: "1" },
     failureStatuses: ordersFailureStatuses,
-    limits: { ratePerMinute: 0 },
+    limits: { ratePerMinute: 0, loopDelayMaxMs: 0 },
   });
   const { url } = await server.listen({ port: 0 });
   return {
