@@ -34,8 +34,10 @@ async function prepare(pool: pg.Pool): Promise<void> {
     create table raw.keys (key uuid primary key, body bytea);
     create table raw.orders (id uuid primary key, customer uuid, total bigint, status text, address jsonb,
       created_at timestamptz default now());
-    create table raw.lines (order_id uuid, line int, sku int, quantity int, price bigint, primary key (order_id, line));
-    create table raw.ledger (id bigint generated always as identity primary key, order_id uuid, account text, amount bigint);
+    create table raw.lines (order_id uuid, line int, sku int, quantity int, price bigint,
+      primary key (order_id, line));
+    create table raw.ledger (id bigint generated always as identity primary key, order_id uuid,
+      account text, amount bigint);
     create table raw.events (id bigint generated always as identity primary key, stream text, type text, data jsonb)`);
 }
 

@@ -209,10 +209,11 @@ function countOrders({ app }: Session, tenantId: TenantId): Promise<number> {
 }
 
 function tell(verdict: Verdict): string {
+  const { buyers, units, processes, killed, confirmed, sold, refused, unanswered } = verdict;
   return [
-    `${verdict.buyers} buyers for ${verdict.units} units, ${verdict.processes} processes, ${verdict.killed} killed: ${verdict.elapsedMs} ms`,
-    `confirmed ${verdict.confirmed}, sold ${verdict.sold}, refused ${verdict.refused}, unanswered ${verdict.unanswered}`,
+    `${buyers} buyers for ${units} units, ${processes} processes, ${killed} killed`,
+    `confirmed ${confirmed}, sold ${sold}, refused ${refused}, unanswered ${unanswered}`,
     ...verdict.broken.map(({ id, violations }) => `BROKEN ${id}: ${JSON.stringify(violations[0])}`),
-    verdict.passed ? "verdict: every promise holds" : "verdict: BROKEN",
+    `${verdict.passed ? "verdict: every promise holds" : "verdict: BROKEN"} (${verdict.elapsedMs} ms)`,
   ].join("\n");
 }

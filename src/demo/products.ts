@@ -5,6 +5,13 @@ import { type DemoBrand, perEuro, type Range } from "./brands.ts";
 
 /** Products of one range: every adjective once, in every material that suits it. */
 export function productsOf(brand: DemoBrand, random: Random): readonly ProductInput[] {
+  const products = everyProduct(brand, random);
+  // Mixed, as a shop's newest arrivals are: not all bottles first.
+  const places = new Map(products.map((product) => [product, random()]));
+  return products.toSorted((a, b) => (places.get(a) ?? 0) - (places.get(b) ?? 0));
+}
+
+function everyProduct(brand: DemoBrand, random: Random): readonly ProductInput[] {
   return brand.ranges.flatMap((range, rangeIndex) =>
     brand.adjectives.flatMap((adjective, index) => {
       const materials = range.materials.filter(

@@ -66,7 +66,7 @@ function insertEvents(tx: TenantTx, rows: readonly AttributedEvent[]): void {
     from unnest(${uuidArray(rows.map(() => newId()))}::uuid[],
       ${intArray(rows.map(({ event }) => event.version))}::smallint[],
       ${intArray(rows.map(({ streamVersion }) => streamVersion ?? null))}::integer[],
-      ${intArray(rows.map(({ event, origin }) => (event.occurredAt ?? origin.occurredAt)?.getTime() ?? null))}::bigint[],
+      ${intArray(rows.map(occurredMs))}::bigint[],
       ${textArray(rows.map(({ event }) => event.stream))}::text[],
       ${textArray(rows.map(({ event }) => event.type))}::text[],
       ${textArray(rows.map(({ origin }) => origin.requestId))}::text[],
@@ -77,6 +77,10 @@ function insertEvents(tx: TenantTx, rows: readonly AttributedEvent[]): void {
 
 function pokeReaders(): void {
   poke(eventsTopic);
+}
+
+function occurredMs({ event, origin }: AttributedEvent): number | null {
+  return (event.occurredAt ?? origin.occurredAt)?.getTime() ?? null;
 }
 
 function encodeData(event: NewEvent): string {
