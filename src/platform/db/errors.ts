@@ -55,7 +55,7 @@ const codes: Readonly<Record<string, readonly [DbErrorCode, boolean]>> = {
 export function toDbError(error: unknown, statement?: string): DbError {
   if (error instanceof DbError) return error;
   const raw = error as { code?: unknown; message?: unknown; constraint?: unknown };
-  const state = typeof raw?.code === "string" && raw.code.length === 5 ? raw.code : undefined;
+  const state = typeof raw?.code === "string" && isSqlState(raw.code) ? raw.code : undefined;
   const message = String(raw?.message ?? error);
   const details = {
     cause: error,
@@ -72,6 +72,11 @@ export function toDbError(error: unknown, statement?: string): DbError {
   }
   const [code, retryable] = codes[state] ?? (["ERR_DB_REFUSED", false] as const);
   return new DbError(code, message + at, { ...details, retryable });
+}
+
+/** Every SQLSTATE has a digit; an `EPIPE` of the operating system has five letters too, and none. */
+function isSqlState(code: string): boolean {
+  return /^(?=.*\d)[0-9A-Z]{5}$/.test(code);
 }
 
 /** Connection exceptions (08), shutdown and start-up (57P), too many connections (53300). */
