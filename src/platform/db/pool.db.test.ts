@@ -39,12 +39,12 @@ const codeOf = (error: unknown) => (error instanceof DbError ? error.code : Stri
 
 describe("a pool", () => {
   test("that is exhausted refuses within its time, and serves again when a connection is back", async () => {
-    await using it = setup({ max: 2, acquireTimeoutMs: 100 });
+    await using it = setup({ max: 2, acquireTimeoutMs: 1_000 });
     const held = [await it.pool.acquire("a"), await it.pool.acquire("b")];
     const startedAt = performance.now();
     await assert.rejects(it.pool.acquire("c"), { code: "ERR_DB_POOL_EXHAUSTED", retryable: true });
     const waitedMs = performance.now() - startedAt;
-    assert.ok(waitedMs >= 95 && waitedMs < 1_000, `${waitedMs} ms`);
+    assert.ok(waitedMs >= 990 && waitedMs < 5_000, `${waitedMs} ms`);
     assert.ok(it.events.some((event) => event.kind === "exhausted"));
     assert.equal(it.pool.state().breaker, "closed");
     for (const lease of held) lease.release();

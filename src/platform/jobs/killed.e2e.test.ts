@@ -54,7 +54,8 @@ describe("workers that are killed", async () => {
     await until(async () => (await effects()).length >= count);
     await until(async () => {
       const rows = await database.query(
-        "select from platform.jobs_running where queue = $1 union all select from platform.jobs_scheduled where queue = $1",
+        `select from platform.jobs_running where queue = $1
+         union all select from platform.jobs_scheduled where queue = $1`,
         [queue],
       );
       return rows.length === 0;

@@ -51,7 +51,8 @@ describe("schedules of jobs", async () => {
     await fireSchedules(db, "home");
     // An hour back, and the same due times come round again.
     await database.query(
-      "update platform.job_schedules set next_due_at = (select min(due_at) from platform.job_ticks where schedule = $1) where name = $1",
+      `update platform.job_schedules set next_due_at =
+         (select min(due_at) from platform.job_ticks where schedule = $1) where name = $1`,
       [put.value.name],
     );
     const again = await fireSchedules(db, "home");

@@ -100,7 +100,7 @@ create table catalog_imports (
   tenant_id     uuid        not null,
   id            uuid        not null,
   format        text        not null check (format in ('csv', 'jsonl')),
-  status        text        not null check (status in ('running', 'finished')),
+  status        text        not null check (status in ('receiving', 'running', 'finished', 'failed')),
   rows_done     bigint      not null default 0 check (rows_done >= 0),
   created       bigint      not null default 0 check (created >= 0),
   updated       bigint      not null default 0 check (updated >= 0),
@@ -112,9 +112,13 @@ create table catalog_imports (
   started_at    timestamptz not null default now(),
   updated_at    timestamptz not null default now(),
   finished_at   timestamptz,
+  -- Names the request that may add to a file that is kept here; the one before it is refused.
+  upload_id     uuid,
+  failure       text,
   primary key (tenant_id, id),
   check (created + updated + unchanged + refused = rows_done),
-  check ((status = 'finished') = (finished_at is not null))
+  check ((status in ('finished', 'failed')) = (finished_at is not null)),
+  check ((status = 'failed') = (failure is not null))
 );
 select platform.protect_tenant_table('catalog_imports');
 
@@ -131,3 +135,16 @@ create table catalog_import_refusals (
 );
 select platform.protect_tenant_table('catalog_import_refusals');
 revoke update on catalog_import_refusals from brandos_app;
+
+-- Files that are kept here first and imported by a job.
+create table catalog_import_chunks (
+  tenant_id uuid    not null,
+  import_id uuid    not null,
+  chunk     integer not null check (chunk >= 0),
+  bytes     bytea   not null,
+  primary key (tenant_id, import_id, chunk),
+  foreign key (tenant_id, import_id) references catalog_imports (tenant_id, id) on delete cascade
+);
+-- A file is bytes already: compressing each chunk again costs more than it saves.
+alter table catalog_import_chunks alter column bytes set storage external;
+select platform.protect_tenant_table('catalog_import_chunks');
