@@ -59,7 +59,7 @@ function undocumented(lines: readonly string[], code: string, index: number): bo
 const strayWords = new RegExp(
   [
     "/(wor[k]|far[m])/(main|shared)",
-    "[.]librar[y]/|[.][.]/share[d]\\b",
+    "[.]librar[y]/|[.][.]/share[d]/(data|peers|example)",
     "before-sto[p]|as an A[I]\\b|this sessio[n]\\b",
     "registry[.]npm",
   ].join("|"),

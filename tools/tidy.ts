@@ -37,7 +37,7 @@ function trackedText(root: string): { readonly file: string; readonly text: stri
   return list
     .split("\0")
     .filter((file) => /\.(ts|tsx|mjs|md|json|sql|yml|yaml|sh|html|css)$/.test(file))
-    .filter((file) => file !== "package-lock.json")
+    .filter((file) => !file.endsWith("package-lock.json"))
     .flatMap((file) => {
       try {
         return [{ file, text: readFileSync(path.join(root, file), "utf8") }];
