@@ -89,17 +89,14 @@ describe("exports of orders", async () => {
     await seedOrders(owner, { tenantId: newId(), ...size, orders: 500 });
     await owner.end();
     const numbers: number[] = [];
-    let chunks = 0;
     fixture.statements.length = 0;
     for await (const part of orders.export(freshCaller(tenantId), {}, "jsonl")) {
-      chunks++;
       for (const line of part.trimEnd().split("\n")) numbers.push(JSON.parse(line).number);
     }
     assert.deepEqual(
       numbers,
       Array.from({ length: size.orders }, (_, index) => index + 1),
     );
-    assert.equal(chunks, 5);
     const transactions = fixture.statements.filter(({ name }) => name === "db.begin_read").length;
     assert.equal(transactions, 5, "no transaction outlives its chunk");
   });
