@@ -355,7 +355,7 @@ export interface paths {
         put?: never;
         /**
          * Import products from CSV or JSON lines
-         * @description The body is the file, as `text/csv` or `application/x-ndjson`. A row that cannot be used is recorded and the others are imported. With an id of your own, sending the same file again goes on where an interrupted import stopped. With `progress=true` the answer is a stream of JSON lines, one per batch, the last one with the status `finished` or with the refusal: take it for files that need longer than a request may last.
+         * @description The body is the file, as `text/csv` or `application/x-ndjson`. A row that cannot be used is recorded and the others are imported. With an id of your own, sending the same file again goes on where an interrupted import stopped. With `progress=true` the answer is a stream of JSON lines, one per batch, the last one with the status `finished` or with the refusal. With `background=true` the file is kept and imported by a job; the answer is 202 and the progress is at `/v1/catalog/imports/{id}`. Take one of the two for files that need longer than a request may last.
          */
         post: operations["importProducts"];
         delete?: never;
@@ -1055,6 +1055,26 @@ export interface paths {
         put?: never;
         /** Place and pay an order without a cart */
         post: operations["placeOrder"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/checkouts/{orderId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where a checkout stands now
+         * @description For a shop page that waits for the payment, or that the buyer comes back to.
+         */
+        get: operations["getCheckout"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -3836,6 +3856,7 @@ export interface operations {
                             id: string;
                             format: string;
                             status: string;
+                            failure: string | null;
                             rowsDone: number;
                             created: number;
                             updated: number;
@@ -3867,6 +3888,7 @@ export interface operations {
             query?: {
                 id?: string;
                 progress?: boolean;
+                background?: boolean;
             };
             header?: {
                 /** @description Date of the API version to answer in. */
@@ -3892,6 +3914,7 @@ export interface operations {
                         id: string;
                         format: string;
                         status: string;
+                        failure: string | null;
                         rowsDone: number;
                         created: number;
                         updated: number;
@@ -3941,6 +3964,7 @@ export interface operations {
                         id: string;
                         format: string;
                         status: string;
+                        failure: string | null;
                         rowsDone: number;
                         created: number;
                         updated: number;
@@ -8173,6 +8197,50 @@ export interface operations {
                 };
             };
         };
+        responses: {
+            /** @description Done. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** Format: uuid */
+                        orderId: string;
+                        number: number;
+                        /** @enum {string} */
+                        status: "paid" | "authorised" | "pending" | "action_required" | "declined";
+                        currency: string;
+                        totalMinor: number;
+                        paymentId: string | null;
+                        nextActionUrl: string | null;
+                    };
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getCheckout: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Date of the API version to answer in. */
+                "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+            };
+            path: {
+                orderId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
         responses: {
             /** @description Done. */
             "2XX": {

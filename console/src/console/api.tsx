@@ -1,5 +1,6 @@
 import { type BrandosClient, createClient, type Page } from "@brandos/sdk";
 import {
+  keepPreviousData,
   type QueryClient,
   type QueryKey,
   useInfiniteQuery,
@@ -55,6 +56,8 @@ export function usePages<Item>(
     queryFn: ({ pageParam }) => load(pageParam),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.nextCursor,
+    // Another filter: the rows stay until the next ones are there.
+    placeholderData: keepPreviousData,
   });
   const items = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data]);
   return { query, items };

@@ -39,6 +39,8 @@ export function Page({ title, mark, hint, actions, back, children }: PageProps) 
 
 interface PanelProps {
   readonly title?: string;
+  /** Beside the title. */
+  readonly mark?: ReactNode;
   readonly actions?: ReactNode;
   /** Without space around: tables bring their own. */
   readonly flush?: boolean;
@@ -46,12 +48,15 @@ interface PanelProps {
 }
 
 /** A group of things on a page. */
-export function Panel({ title, actions, flush = false, children }: PanelProps) {
+export function Panel({ title, mark, actions, flush = false, children }: PanelProps) {
   return (
     <section className="panel" aria-label={title}>
       {(title || actions) && (
         <div className="panel-head">
-          <h2>{title}</h2>
+          <div className="row">
+            <h2>{title}</h2>
+            {mark}
+          </div>
           {actions && <div className="row">{actions}</div>}
         </div>
       )}

@@ -29,6 +29,7 @@ const kinds: readonly {
 export function Timeline({ orderId }: { readonly orderId: string }) {
   const api = useApi();
   const [hidden, setHidden] = useState<ReadonlySet<TimelineKind>>(new Set());
+  const [openedAt] = useState(() => Date.now());
   const story = useQuery({
     queryKey: ["order", orderId, "timeline"],
     queryFn: async () => {
@@ -50,12 +51,8 @@ export function Timeline({ orderId }: { readonly orderId: string }) {
     <Panel
       title="Timeline"
       flush
-      actions={
-        <>
-          <Chips entries={story.data ?? []} hidden={hidden} toggle={toggle} />
-          {state === "open" && <span className="live live-open">Live</span>}
-        </>
-      }
+      mark={state === "open" && <span className="live live-open">Live</span>}
+      actions={<Chips entries={story.data ?? []} hidden={hidden} toggle={toggle} />}
     >
       <Loaded query={story}>
         {(entries) => (
@@ -63,7 +60,12 @@ export function Timeline({ orderId }: { readonly orderId: string }) {
             {entries
               .filter(({ kind }) => !hidden.has(kind))
               .map((entry) => (
-                <Entry key={keyOf(entry)} entry={entry} start={entries[0]?.at ?? entry.at} />
+                <Entry
+                  key={keyOf(entry)}
+                  entry={entry}
+                  start={entries[0]?.at ?? entry.at}
+                  isNew={Date.parse(entry.at) > openedAt}
+                />
               ))}
           </ol>
         )}
@@ -132,12 +134,20 @@ function Chips(props: {
   );
 }
 
-function Entry({ entry, start }: { readonly entry: TimelineEntry; readonly start: string }) {
+interface EntryProps {
+  readonly entry: TimelineEntry;
+  /** When the story began. */
+  readonly start: string;
+  /** Happened while somebody watched. */
+  readonly isNew: boolean;
+}
+
+function Entry({ entry, start, isNew }: EntryProps) {
   const { kind, title, detail, at } = entry;
   const known = kinds.find((candidate) => candidate.kind === kind);
   const isBad = /fail|stuck|declin|dead|undone|compensat/i.test(title);
   return (
-    <li className={`kind-${kind} ${isBad ? "bad" : ""} fresh`}>
+    <li className={`kind-${kind} ${isBad ? "bad" : ""} ${isNew ? "fresh" : ""}`}>
       <span className="when" title={new Date(at).toISOString()}>
         {elapsed(Date.parse(at) - Date.parse(start))}
       </span>
