@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { cpus, loadavg } from "node:os";
+import { cpus } from "node:os";
 import path from "node:path";
 import { type BenchOptions, type BenchResult, round } from "./harness.ts";
 import type { CheckoutLoad } from "./load/checkout-load.ts";
@@ -8,6 +8,7 @@ import { type CheckoutPeer, checkoutPeers, isInstalled, startPeer } from "./load
 import type { ShopTarget } from "./load/checkout-scenarios.ts";
 import { type ServedShop, serveShop } from "./load/checkout-server.ts";
 import { type HttpLoadReport, inOwnProcess } from "./load/http-load.ts";
+import { machineBefore } from "./load/machine.ts";
 
 const clientCounts = [1, 8, 32];
 const mostClients = 32;
@@ -55,14 +56,14 @@ const quickTimes: Times = { warmUp: 1_500, ours: 2_000, peerWarmUp: 3_000, peer:
  * processes of their own; Vendure and Medusa follow on databases of the same server.
  */
 export async function run({ quick, log }: BenchOptions): Promise<BenchResult> {
-  const loadBefore = round(loadavg()[0] ?? 0);
+  const machine = machineBefore();
   const times = quick ? quickTimes : fullTimes;
   const rows: Row[] = [];
   const add = (row: Row) => {
     rows.push(row);
     log(`${row.shop}, ${row.products} products, ${row.clients} clients: ${row["checkouts/s"]}/s`);
   };
-  const notes: string[] = [];
+  const notes: string[] = [...machine.notes];
   const small = await serveShop(smallCatalog);
   try {
     for (const row of await measureOurs(small, times, clientCounts)) add(row);
@@ -86,7 +87,7 @@ export async function run({ quick, log }: BenchOptions): Promise<BenchResult> {
   }
   const result = resultOf(rows, notes);
   if (!quick && Object.keys(result.peers).length === checkoutPeers.length) {
-    keep(result, { rows, loadBefore });
+    keep(result, { rows, loadBefore: machine.load });
   }
   return result;
 }

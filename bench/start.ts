@@ -7,6 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Client } from "undici";
 import { type BenchOptions, type BenchResult, round } from "./harness.ts";
 import { freePorts } from "./load/free-ports.ts";
+import { machineBefore } from "./load/machine.ts";
 import { residentMb } from "./load/resident.ts";
 
 const requests = 1_000;
@@ -30,6 +31,7 @@ interface Start {
  */
 export async function run({ quick, log }: BenchOptions): Promise<BenchResult> {
   const home = mkdtempSync(path.join(tmpdir(), "brandos-bench-start-"));
+  const machine = machineBefore();
   try {
     log("the first start makes the database and the demo …");
     const cold = await startOnce(home);
@@ -40,7 +42,8 @@ export async function run({ quick, log }: BenchOptions): Promise<BenchResult> {
       log(`${Math.round(start.ms)} ms, ${start.mbAtStart} MB, then ${start.mbAfter} MB`);
       starts.push(start);
     }
-    return resultOf(starts, cold);
+    const result = resultOf(starts, cold);
+    return { ...result, notes: [...(result.notes ?? []), ...machine.notes] };
   } finally {
     rmSync(home, { recursive: true, force: true });
   }
