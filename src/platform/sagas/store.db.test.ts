@@ -7,7 +7,7 @@ import { changeSagas, type SagaChange } from "./store.ts";
 test("ending runs touches their own months by index, however many runs there are", async () => {
   await using fixture = await setup();
   const { database, tenantId } = fixture;
-  const ids = Array.from({ length: 5_000 }, () => newId<"saga">());
+  const ids = Array.from({ length: 30_000 }, () => newId<"saga">());
   const old = Array.from({ length: 5_000 }, () => newIdAt<"saga">(new Date("2020-01-01")));
   await database.query(
     `insert into platform.sagas (tenant_id, id, name, version, status, due_at, deadline_at, input,
@@ -19,7 +19,7 @@ test("ending runs touches their own months by index, however many runs there are
   const plans: string[] = [];
   await fixture.db.commit(tenantId, async (tx) => {
     const changes = ids
-      .slice(0, 50)
+      .slice(0, 20)
       .map((id): SagaChange => ({ id, token: 1, steps: {}, status: "completed" }));
     // The statement as it is sent, explained instead of run.
     const explaining = {
