@@ -274,8 +274,12 @@ function consentRoutes(customers: Customers): readonly Route[] {
       operationId: "listCustomerConsents",
       summary: "List what a customer agreed to and took back, newest first",
       schemas: { params: Params, response: Consents },
+      failures: ["customers.not_found"],
       async handle({ ctx, params }) {
         const found = await customers.listConsents(ctx.tenantId, params.id);
+        if (found.length === 0 && !(await customers.find(ctx.tenantId, params.id))) {
+          return fail({ code: "customers.not_found", customerId: params.id });
+        }
         return ok({ body: { items: found.map(consentBody) } });
       },
     }),
