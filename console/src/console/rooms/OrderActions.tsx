@@ -37,7 +37,7 @@ export function OrderActions({ order, payments }: OrderActionsProps) {
     <>
       {captured && <Refund payment={captured} />}
       {sent && <Return order={order} />}
-      {["pending", "confirmed", "paid"].includes(status) && <Cancel order={order} />}
+      {["pending", "confirmed"].includes(status) && <Cancel order={order} />}
       {status === "pending" && (
         <Ask
           label="Confirm"
@@ -82,7 +82,7 @@ function Cancel({ order }: { readonly order: Order }) {
       danger
       onConfirm={() => cancel.mutateAsync(undefined)}
     >
-      <p className="muted">Its stock goes back on sale, and what was paid is refunded.</p>
+      <p className="muted">Its stock goes back on sale, and nothing more is charged.</p>
       <TextInput
         label="Reason"
         value={reason}

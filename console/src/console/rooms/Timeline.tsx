@@ -57,16 +57,13 @@ export function Timeline({ orderId }: { readonly orderId: string }) {
       <Loaded query={story}>
         {(entries) => (
           <ol className="story" aria-label="Timeline">
-            {entries
-              .filter(({ kind }) => !hidden.has(kind))
-              .map((entry) => (
-                <Entry
-                  key={keyOf(entry)}
-                  entry={entry}
-                  start={entries[0]?.at ?? entry.at}
-                  isNew={Date.parse(entry.at) > openedAt}
-                />
-              ))}
+            {inChapters(entries.filter(({ kind }) => !hidden.has(kind))).map((told) => (
+              <Entry
+                key={keyOf(told.entry)}
+                told={told}
+                isNew={Date.parse(told.entry.at) > openedAt}
+              />
+            ))}
           </ol>
         )}
       </Loaded>
@@ -83,6 +80,32 @@ function causeFirst(entries: readonly TimelineEntry[]): readonly TimelineEntry[]
   const first = entries[0];
   if (!cause || !first || cause === first) return entries;
   return [{ ...cause, at: first.at }, ...entries.filter((entry) => entry !== cause)];
+}
+
+/** An entry, and where in the story it stands. */
+interface Told {
+  readonly entry: TimelineEntry;
+  /** Since its chapter began, milliseconds. */
+  readonly sinceMs: number;
+  /** Since the chapter before ended, milliseconds; only for the first entry of a later chapter. */
+  readonly laterMs?: number;
+}
+
+/** A pause as long as this begins a new chapter: somebody asked for something else. */
+const chapterPauseMs = 10_000;
+
+function inChapters(entries: readonly TimelineEntry[]): readonly Told[] {
+  let chapterAt = 0;
+  let lastAt = 0;
+  return entries.map((entry, index) => {
+    const at = Date.parse(entry.at);
+    const pauseMs = at - lastAt;
+    const isFirst = index === 0 || pauseMs > chapterPauseMs;
+    lastAt = at;
+    if (!isFirst) return { entry, sinceMs: at - chapterAt };
+    chapterAt = at;
+    return { entry, sinceMs: 0, ...(index === 0 ? {} : { laterMs: pauseMs }) };
+  });
 }
 
 /** Reads the story again when an event names the order. */
@@ -135,21 +158,22 @@ function Chips(props: {
 }
 
 interface EntryProps {
-  readonly entry: TimelineEntry;
-  /** When the story began. */
-  readonly start: string;
+  readonly told: Told;
   /** Happened while somebody watched. */
   readonly isNew: boolean;
 }
 
-function Entry({ entry, start, isNew }: EntryProps) {
+function Entry({ told, isNew }: EntryProps) {
+  const { entry, sinceMs, laterMs } = told;
   const { kind, title, detail, at } = entry;
   const known = kinds.find((candidate) => candidate.kind === kind);
   const isBad = /fail|stuck|declin|dead|undone|compensat/i.test(title);
   return (
-    <li className={`kind-${kind} ${isBad ? "bad" : ""} ${isNew ? "fresh" : ""}`}>
+    <li
+      className={`kind-${kind} ${isBad ? "bad" : ""} ${isNew ? "fresh" : ""} ${laterMs === undefined ? "" : "chapter"}`}
+    >
       <span className="when" title={new Date(at).toISOString()}>
-        {elapsed(Date.parse(at) - Date.parse(start))}
+        {laterMs === undefined ? elapsed(sinceMs) : later(laterMs)}
       </span>
       <span className="dot" title={known?.name}>
         <Icon name={known?.icon ?? "events"} size={14} />
@@ -167,9 +191,15 @@ function Entry({ entry, start, isNew }: EntryProps) {
 
 function elapsed(ms: number): string {
   if (ms < 1_000) return `+${Math.round(ms)} ms`;
-  if (ms < 60_000) return `+${(ms / 1_000).toFixed(1)} s`;
-  if (ms < 3_600_000) return `+${Math.round(ms / 60_000)} min`;
-  return `+${(ms / 3_600_000).toFixed(1)} h`;
+  return ms < 60_000 ? `+${(ms / 1_000).toFixed(1)} s` : `+${Math.round(ms / 60_000)} min`;
+}
+
+function later(ms: number): string {
+  if (ms < 60_000) return `${Math.round(ms / 1_000)} s later`;
+  if (ms < 3_600_000) return `${Math.round(ms / 60_000)} min later`;
+  return ms < 172_800_000
+    ? `${Math.round(ms / 3_600_000)} h later`
+    : `${Math.round(ms / 86_400_000)} d later`;
 }
 
 function sayTitle({ kind, title }: TimelineEntry): string {
