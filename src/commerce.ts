@@ -20,6 +20,7 @@ import {
   createOrders,
   findOrderIds,
   findOrders,
+  idFits,
   insertOrders,
   recordRefunds,
   transitionOrders,
@@ -161,6 +162,7 @@ function refundDeps(
 }
 
 type ModuleFunction =
+  | "idFits"
   | "findOrder"
   | "findOrderIds"
   | "insertOrders"
@@ -187,6 +189,7 @@ function checkoutDeps(parts: {
       db.read(tenantId, async (tx) => (await findOrders(tx, [id])).get(id), {
         name: "checkout.find_order",
       }),
+    idFits,
     findOrderIds: async (tx, ids) => new Set<string>(await findOrderIds(tx, ids as OrderId[])),
     insertOrders,
     transitionOrders: (tx, changes) =>

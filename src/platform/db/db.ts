@@ -38,6 +38,8 @@ export interface WorkOptions {
   /** Name in metrics, leak reports and messages: `orders.place`. */
   readonly name?: string;
   readonly isolation?: Isolation;
+  /** For platform work that only looks: takes no transaction id, so it holds nobody back. */
+  readonly readOnly?: boolean;
   /** Longest any one statement may run, milliseconds; default 10,000. */
   readonly statementTimeoutMs?: number;
   /** Longest wait for any one lock, milliseconds; default 5,000. */
@@ -167,7 +169,8 @@ export function createDb(config: DbConfig): Db {
     platform(database, work, options = {}) {
       const pool = poolFor(database, "platform", "");
       const run = async (open: OpenTransaction) => ({ value: await work(open.tx), keep: true });
-      return attempt({ pool, opening: opening(options, {}), options, config }, run);
+      const how = opening(options, { readOnly: options.readOnly ?? false });
+      return attempt({ pool, opening: how, options, config }, run);
     },
     worker(database, work, options = {}) {
       const pool = poolFor(database, "app", "shared");

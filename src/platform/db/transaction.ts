@@ -1,3 +1,4 @@
+import type { Duplex } from "node:stream";
 import type pg from "pg";
 import { assert } from "../../kernel/assert.ts";
 import type { TenantId } from "../../kernel/ids.ts";
@@ -236,11 +237,22 @@ function createTx(
   };
 }
 
+/**
+ * Statements sent in one turn leave in one system call: the driver writes each on its own, which cost
+ * a tenth of node's time. They go out at the end of the turn, before anything can wait for them.
+ */
+function gatherWrites(client: pg.PoolClient): void {
+  const { stream } = (client as unknown as { connection: { stream: Duplex } }).connection;
+  stream.cork();
+  process.nextTick(() => stream.uncork());
+}
+
 function submit(
   client: pg.PoolClient,
   statement: Statement,
   prepare: boolean,
 ): Promise<pg.QueryResult> {
+  gatherWrites(client);
   const values = statement.values as unknown[];
   if (!prepare || statement.name === "") return client.query(statement.text, values);
   return client.query({ name: statement.name, text: statement.text, values });

@@ -102,7 +102,7 @@ async function lookAtLog(db: Db, database: string): Promise<LogState> {
           select horizon, position from platform.events e where e.partition = p.partition
           order by e.horizon desc, e.position desc limit 1) head on true
         order by p.partition`),
-    { name: "events.look" },
+    { name: "events.look", readOnly: true },
   );
   const heads = rows.map(({ horizon, position }) =>
     horizon === null || position === null ? logStart : { horizon, position },
@@ -145,7 +145,7 @@ async function readLog(db: Db, database: string, range: LogRange): Promise<LogBa
             order by e.horizon, e.position limit ${eventsEach}) e) e
         where e.bytes - e.own_bytes < ${bytesEach}
         order by e.horizon, e.position`),
-    { name: "events.read" },
+    { name: "events.read", readOnly: true },
   );
   return batchOf(rows, { ...range, eventsEach, bytesEach });
 }

@@ -283,6 +283,6 @@ function queueCommands(db: Db, database: string): Jobs["queues"] {
         if (some < purgeMax) return removed;
       }
     },
-    stats: () => db.platform(database, queueStats, { name: "jobs.stats" }),
+    stats: () => db.platform(database, queueStats, { name: "jobs.stats", readOnly: true }),
   };
 }

@@ -123,7 +123,7 @@ async function cancelRequested(
     (tx) =>
       tx.rows<{ job_id: string }>(sql("jobs.cancellations")`
         select job_id from job_cancellations where worker_id = ${workerId}`),
-    { name: "jobs.cancellations" },
+    { name: "jobs.cancellations", readOnly: true },
   );
   for (const row of rows) cancel(row.job_id);
 }

@@ -119,7 +119,8 @@ export type PlaceOrderFailure =
     }
   | { readonly code: "checkout.unknown_provider"; readonly provider: string }
   | { readonly code: "checkout.coupon_refused"; readonly coupon: string; readonly reason: string }
-  | { readonly code: "checkout.order_exists"; readonly orderId: string };
+  | { readonly code: "checkout.order_exists"; readonly orderId: string }
+  | { readonly code: "checkout.order_id_misdated"; readonly orderId: string };
 
 /** A placed order whose payment was refused: it is cancelled and its stock is free again. */
 export interface PaymentDeclined {
@@ -150,6 +151,7 @@ export const checkoutFailureStatuses: FailureStatuses<CheckoutFailure> = {
   "checkout.unknown_provider": 422,
   "checkout.coupon_refused": 422,
   "checkout.order_exists": 409,
+  "checkout.order_id_misdated": 422,
   "checkout.payment_declined": 402,
   "checkout.order_not_found": 404,
 };

@@ -43,6 +43,8 @@ export interface CheckoutDeps {
   readonly takeNumbers: (tenantId: TenantId, count: number) => Promise<readonly number[]>;
   /** An order as it stands. */
   readonly findOrder: (tenantId: TenantId, id: OrderId) => Promise<Order | undefined>;
+  /** Whether an id made by a caller carries about the moment the order is placed at. */
+  readonly idFits: (id: OrderId, placedAt: Date) => boolean;
   /** Which of these orders exist already. */
   readonly findOrderIds: (tx: TenantTx, ids: readonly string[]) => Promise<ReadonlySet<string>>;
   readonly createPayments: (tx: TenantTx, payments: readonly Asked<NewPayment>[]) => void;

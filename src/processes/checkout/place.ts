@@ -97,13 +97,16 @@ async function findBaskets(batch: Batch): Promise<readonly Found[]> {
     findKnownOrders(batch),
   ]);
   const takenCarts = new Set<CartId>();
+  const now = deps.clock();
   const found: Found[] = [];
   for (const [index, item] of items.entries()) {
     const verdict = verdicts[index];
     if (verdict?.kind === "replay") results[index] = ok(verdict.value as CheckoutOutcome);
     else if (verdict?.kind === "mismatch") results[index] = fail(keyReused);
     else if (verdict?.kind === "in_flight") results[index] = fail(inFlight);
-    else if (known.has(item.command.orderId)) {
+    else if (!deps.idFits(item.command.orderId, placedAtOf(item, now))) {
+      results[index] = fail({ code: "checkout.order_id_misdated", orderId: item.command.orderId });
+    } else if (known.has(item.command.orderId)) {
       results[index] = fail({ code: "checkout.order_exists", orderId: item.command.orderId });
     } else {
       const basket = findBasket(item, carts, takenCarts);
@@ -136,6 +139,10 @@ function findKnownOrders({ deps, tx, items }: Batch): Promise<ReadonlySet<string
     tx,
     items.map(({ command }) => command.orderId),
   );
+}
+
+function placedAtOf({ command }: PlaceItem, now: Date): Date {
+  return "agreed" in command.from ? command.from.agreed.placedAt : now;
 }
 
 function findBasket(

@@ -83,6 +83,7 @@ const failures = [
   "checkout.unknown_provider",
   "checkout.coupon_refused",
   "checkout.order_exists",
+  "checkout.order_id_misdated",
   "checkout.payment_declined",
 ];
 
