@@ -1,6 +1,8 @@
 import "@mantine/core/styles.css";
 import "@mantine/notifications/styles.css";
 import "../shared/base.css";
+import "./parts/parts.css";
+import "./rooms/story.css";
 import "./console.css";
 import { ProblemError } from "@brandos/sdk";
 import { MantineProvider } from "@mantine/core";
