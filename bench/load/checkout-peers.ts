@@ -31,11 +31,15 @@ export interface PeerPlan {
 
 /** Longest a peer may take to answer after its start, milliseconds. */
 const startWithinMs = 180_000;
+/** Longest a peer may take to end before it is killed, milliseconds. */
+const endWithinMs = 10_000;
 const pollMs = 100;
 /** Of Vendure's administrator, who lives as long as the run. */
 const password = randomUUID();
 
 const packages = { vendure: "@vendure/core", medusa: "@medusajs/medusa" } as const;
+
+const medusaCli = "node_modules/@medusajs/cli/cli.js";
 
 /** Whether `node bench/peers/install.ts` was run for it. */
 export function isInstalled(peer: CheckoutPeer): boolean {
@@ -52,7 +56,8 @@ export async function startPeer(peer: CheckoutPeer, plan: PeerPlan): Promise<Run
     peer,
     env: {
       PATH: process.env["PATH"] ?? "",
-      HOME: scratch,
+      // Medusa leaves a process behind that still writes there when the server has ended.
+      HOME: path.join(folderOf(peer), "node_modules", ".home"),
       NODE_ENV: "production",
       BENCH_DATABASE_URL: await freshDatabase(plan.serverUrl, `peer_${peer}`),
       BENCH_PRODUCTS: String(plan.products),
@@ -63,21 +68,22 @@ export async function startPeer(peer: CheckoutPeer, plan: PeerPlan): Promise<Run
       VENDURE_DISABLE_TELEMETRY: "true",
     },
   };
-  const medusa = "node_modules/@medusajs/cli/cli.js";
-  if (peer === "vendure") {
-    await finish(launch, ["populate.js"]);
-  } else {
-    await finish(launch, [medusa, "db:migrate"]);
-    await finish(launch, [medusa, "exec", "./seed.js"]);
-  }
-  const argv = peer === "vendure" ? ["server.js"] : [medusa, "start", "-p", String(port)];
-  const server = spawnIn(launch, argv);
+  let child: ChildProcess | undefined;
   const stop = async () => {
-    await end(server.child);
+    if (child) await end(child);
     rmSync(scratch, { recursive: true, force: true });
   };
   try {
-    await answering(server, `${origin}/health`);
+    if (peer === "vendure") {
+      await finish(launch, ["populate.js"]);
+    } else {
+      await finish(launch, [medusaCli, "db:migrate"]);
+      await finish(launch, [medusaCli, "exec", "./seed.js"]);
+    }
+    const server = ["start", "-p", String(port)];
+    const spawned = spawnIn(launch, peer === "vendure" ? ["server.js"] : [medusaCli, ...server]);
+    child = spawned.child;
+    await answering(spawned, `${origin}/health`);
     const target =
       peer === "vendure"
         ? await vendureTarget(origin)
@@ -126,14 +132,26 @@ async function finish(launch: Launch, argv: readonly string[]): Promise<void> {
   if (code !== 0) throw new Error(`${launch.peer} ${argv.join(" ")}: code ${code}\n${said()}`);
 }
 
-/** Ends it and what it started itself: its process group. */
-async function end(child: ChildProcess): Promise<void> {
-  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
-  const ended = once(child, "exit");
-  process.kill(-child.pid, "SIGTERM");
-  const isLate = await Promise.race([ended.then(() => false), delay(10_000, true, { ref: false })]);
-  if (isLate) process.kill(-child.pid, "SIGKILL");
-  await ended;
+/** Ends it and what it started itself: its process group, to the last member. */
+async function end({ pid }: ChildProcess): Promise<void> {
+  if (pid === undefined) return;
+  const begin = performance.now();
+  let isThere = signalGroup(pid, "SIGTERM");
+  while (isThere) {
+    await delay(pollMs);
+    isThere = signalGroup(pid, performance.now() - begin > endWithinMs ? "SIGKILL" : 0);
+  }
+}
+
+/** @returns false when nobody is left in the group */
+function signalGroup(pid: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    process.kill(-pid, signal);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ESRCH") return false;
+    throw error;
+  }
 }
 
 async function answering({ child, said }: Spawned, url: string): Promise<void> {
