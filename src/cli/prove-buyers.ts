@@ -73,7 +73,8 @@ process.once("message", (order: RaceOrder) => {
         ok: false,
         code: String(error.code ?? error),
       }));
-      process.send?.(report);
+      // The channel is closed behind the last report, not before it.
+      await new Promise((sent) => process.send?.(report, sent));
     }),
   ).then(async () => {
     await session.close();

@@ -86,7 +86,8 @@ async function prove(session: Session, output: Output, race: Race): Promise<Verd
     const unanswered = race.buyers - fared.reports.length;
     // Whoever was told "yes" has an order; with nobody killed exactly the units are sold.
     const counts = fared.killed > 0 ? sold >= confirmed && sold <= race.units : sold === confirmed;
-    const full = fared.killed > 0 || sold === Math.min(race.units, race.buyers);
+    const sellsAll = sold === Math.min(race.units, race.buyers) && unanswered === 0;
+    const full = fared.killed > 0 || sellsAll;
     return {
       passed: counts && full && broken.length === 0,
       buyers: race.buyers,
@@ -190,7 +191,10 @@ function sellIn(
       else onReport(child, message);
     });
     child.once("error", reject);
-    child.once("exit", (code, signal) => {
+    // Reports may still be in the channel when the process has ended: it closes behind them.
+    const isDrained = new Promise<void>((drained) => child.once("disconnect", drained));
+    child.once("exit", async (code, signal) => {
+      await isDrained;
       if (code === 0 || signal === "SIGKILL") resolve();
       else reject(new Error(`a buyers' process ended with ${code ?? signal}`));
     });
