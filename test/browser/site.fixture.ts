@@ -40,6 +40,9 @@ export function findChromium(): string | undefined {
 
 /** Starts the program on a free port, as "npm start" does, and a browser. */
 export async function openSite(executablePath: string): Promise<Site> {
+  if (!existsSync(path.join(root, "console/dist/index.html"))) {
+    throw new Error('The console is not built: run "npm run build --workspace console".');
+  }
   const home = await mkdtemp(path.join(os.tmpdir(), "brandos-browser-"));
   const pictures = process.env["PICTURES"] ?? path.join(os.tmpdir(), "brandos-pictures");
   mkdirSync(pictures, { recursive: true });

@@ -2,7 +2,7 @@ import { Button, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { Link } from "react-router";
 import { formatMoney } from "../shared/money.ts";
-import { sayProblem } from "../shared/problem.ts";
+import { sayCode, sayProblem } from "../shared/problem.ts";
 import { AddressForm } from "./AddressForm.tsx";
 import { CartLines } from "./CartDrawer.tsx";
 import { type Cart, useCart } from "./cart.tsx";
@@ -73,7 +73,7 @@ function Summary({ cart }: { readonly cart: Cart }) {
   return (
     <aside className="summary" aria-label="Summary">
       <CartLines />
-      {cart.problem && <p className="said-bad">{sayProblem(new Error(cart.problem.code))}</p>}
+      {cart.problem && <p className="said-bad">{sayCode(cart.problem.code)}</p>}
       <Coupon cart={cart} />
       {prices && (
         <div aria-live="polite">

@@ -1,10 +1,10 @@
 import { take } from "@brandos/sdk";
-import { Select, TextInput } from "@mantine/core";
+import { Button, Select, TextInput } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { useState } from "react";
 import { useSearchParams } from "react-router";
 import { Icon } from "../../shared/Icon.tsx";
-import { useApi, usePages } from "../api.tsx";
+import { useApi, useChange, usePages } from "../api.tsx";
 import { DataTable } from "../parts/DataTable.tsx";
 import { Page, Panel } from "../parts/Page.tsx";
 import { words } from "../parts/show.tsx";
@@ -51,7 +51,11 @@ export function OrdersRoom() {
     setParams(next, { replace: true });
   };
   return (
-    <Page title="Orders" hint="Newest first; new ones appear by themselves">
+    <Page
+      title="Orders"
+      hint="Newest first; new ones appear by themselves"
+      actions={<Export status={status} placedFrom={filter.placedFrom} />}
+    >
       <search className="filters">
         <TextInput
           type="search"
@@ -90,4 +94,38 @@ export function OrdersRoom() {
       </Panel>
     </Page>
   );
+}
+
+interface ExportProps {
+  readonly status: (typeof statuses)[number] | undefined;
+  readonly placedFrom: string | undefined;
+}
+
+/** Saves the orders as a file. */
+function Export({ status, placedFrom }: ExportProps) {
+  const api = useApi();
+  const save = useChange({
+    run: async () => {
+      const query = { status, placedFrom, format: "csv" as const };
+      const blob = await take(api.GET("/v1/orders/export", { params: { query }, parseAs: "blob" }));
+      saveAs(blob as Blob, "orders.csv");
+    },
+    done: "Saved as orders.csv",
+    touches: [],
+  });
+  return (
+    <Button variant="default" loading={save.isPending} onClick={() => save.mutate(undefined)}>
+      Export
+    </Button>
+  );
+}
+
+function saveAs(blob: Blob, name: string): void {
+  const url = URL.createObjectURL(blob);
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  link.click();
+  // The download has begun when the next task runs.
+  setTimeout(() => URL.revokeObjectURL(url), 0);
 }

@@ -1,7 +1,10 @@
 import { take } from "@brandos/sdk";
+import { NumberInput, Switch } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
 import { formatMoney } from "../../shared/money.ts";
-import { useApi } from "../api.tsx";
+import { useApi, useChange } from "../api.tsx";
+import { Ask } from "../parts/Ask.tsx";
 import { DataTable } from "../parts/DataTable.tsx";
 import { Loaded } from "../parts/Loaded.tsx";
 import { Page, Panel } from "../parts/Page.tsx";
@@ -92,7 +95,12 @@ function Shipping() {
             ),
             sort: (method) => method.name,
           },
-          { name: "Status", cell: (method) => <Status value={method.status} />, minor: true },
+          {
+            name: "Offered",
+            cell: (method) => (
+              <OfferSwitch id={method.id} name={method.name} status={method.status} />
+            ),
+          },
           {
             name: "Rates",
             right: true,
@@ -131,7 +139,12 @@ function Zones({ zones }: { readonly zones: readonly Zone[] }) {
     <div className="panel-body">
       <Facts
         of={Object.fromEntries(
-          zones.map((zone) => [zone.name, zone.areas.map(({ country }) => country).join(", ")]),
+          zones.map((zone) => [
+            zone.name,
+            zone.areas
+              .map(({ country }) => (country === "*" ? "everywhere else" : country))
+              .join(", "),
+          ]),
         )}
       />
     </div>
@@ -171,9 +184,77 @@ function Tax() {
             sort: (rate) => rate.rateBps,
             cell: (rate) => `${rate.rateBps / 100} %`,
           },
+          {
+            name: "",
+            right: true,
+            cell: (rate) => <ChangeRate id={rate.id} rateBps={rate.rateBps} />,
+          },
         ]}
       />
       <Zones zones={zones.data ?? []} />
     </Panel>
+  );
+}
+
+interface OfferSwitchProps {
+  readonly id: string;
+  readonly name: string;
+  readonly status: "active" | "disabled";
+}
+
+function OfferSwitch({ id, name, status }: OfferSwitchProps) {
+  const api = useApi();
+  const turn = useChange({
+    run: (next: "active" | "disabled") =>
+      take(
+        api.PATCH("/v1/shipping/methods/{id}", {
+          params: { path: { id } },
+          body: { status: next },
+        }),
+      ),
+    done: (method) => (method.status === "active" ? "Offered again" : "No longer offered"),
+    touches: [["shipping-methods"]],
+  });
+  return (
+    <Switch
+      checked={status === "active"}
+      aria-label={`${name} is offered`}
+      onChange={(event) => turn.mutate(event.currentTarget.checked ? "active" : "disabled")}
+    />
+  );
+}
+
+function ChangeRate({ id, rateBps }: { readonly id: string; readonly rateBps: number }) {
+  const api = useApi();
+  const [percent, setPercent] = useState<string | number>(rateBps / 100);
+  const change = useChange({
+    run: () =>
+      take(
+        api.PATCH("/v1/tax/rates/{id}", {
+          params: { path: { id } },
+          body: { rateBps: Math.round(Number(percent) * 100) },
+        }),
+      ),
+    done: "Rate changed, for orders from now on",
+    touches: [["tax-rates"]],
+  });
+  return (
+    <Ask
+      label="Change"
+      size="compact-sm"
+      title="Change the tax rate"
+      confirm="Change"
+      onConfirm={() => change.mutateAsync(undefined)}
+    >
+      <NumberInput
+        label="Per cent"
+        min={0}
+        max={100}
+        decimalScale={2}
+        value={percent}
+        onChange={setPercent}
+        data-autofocus
+      />
+    </Ask>
   );
 }

@@ -126,7 +126,8 @@ function isUnderWay(entries: readonly TimelineEntry[] | undefined): boolean {
   const pending = entries.some(
     ({ kind, title }) => kind === "job" && /(ready|running|scheduled)$/.test(title),
   );
-  return pending || sagas.length === 1;
+  // Each run has a beginning, and an end once it is over.
+  return pending || sagas.length % 2 === 1;
 }
 
 function keyOf({ kind, at, title, detail, requestId }: TimelineEntry): string {
