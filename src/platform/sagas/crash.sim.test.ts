@@ -146,7 +146,8 @@ async function withCounts(fixture: SagaFixture): Promise<void> {
 }
 
 for (const fails of [false, true]) {
-  test(`a node that dies at any moment of a run that ${fails ? "fails" : "succeeds"} leaves one effect or none`, async (t) => {
+  const ending = fails ? "fails" : "succeeds";
+  test(`a node that dies at any moment of a run that ${ending} leaves one effect or none`, async (t) => {
     await using fixture = await setup();
     await withCounts(fixture);
     for (let dieAt = 1; ; dieAt++) {
