@@ -185,7 +185,7 @@ function resultOf(rows: readonly Row[], notes: readonly string[]): BenchResult {
     ours,
     unit: `checkouts/s at ${mostClients} clients and ${smallCatalog} products`,
     peers,
-    ratio: ratioToBest(ours, kept ? kept.peers : peers),
+    ratio: kept ? ratioToBest(kept.ours, kept.peers) : ratioToBest(ours, peers),
     limit: null,
     ofLimit: null,
     rows,
@@ -194,8 +194,8 @@ function resultOf(rows: readonly Row[], notes: readonly string[]): BenchResult {
       ...Object.entries(peers).map(([peer, figure]) => `${round(ours / figure)} x ${peer}`),
       ...(kept
         ? [
-            `ratio to the peers' figures of the last full run, not of this one: ${kept.date}, ` +
-              `commit ${kept.commit}, ${JSON.stringify(kept.peers)}`,
+            `the ratio is that of the last full run, not of this one: ${kept.date}, commit ` +
+              `${kept.commit}, ours ${kept.ours}, peers ${JSON.stringify(kept.peers)}`,
           ]
         : []),
       `worst p99 of ours at ${mostClients} clients: ${p99} ms (to reach: 60 ms)`,
