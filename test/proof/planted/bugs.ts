@@ -34,10 +34,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     file: "src/platform/db/transaction.ts",
     find: "set_config('app.tenant', ${opening.tenantId ?? \"\"}, true)",
     replace: "set_config('app.tenant', ${opening.tenantId ?? \"\"}, false)",
-    tests: [
-      "src/platform/db/unit-of-work.db.test.ts",
-      "src/platform/placement/isolation.db.test.ts",
-    ],
+    tests: ["test/proof/forgotten-tenant.db.test.ts"],
   },
   {
     name: "row-level security lets everybody in",
