@@ -100,6 +100,8 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
     cutAll,
     async stop() {
       release();
+      // Whoever is on the way in would keep the server open.
+      state.refusing = true;
       cutAll();
       server.close();
       await once(server, "close");
