@@ -41,6 +41,7 @@ import {
   createHousekeeper,
   type Housekeeper,
   houseJobs,
+  provisionTenant,
   provisionTenants,
 } from "./processes/housekeeping/housekeeping.ts";
 import { createOperations } from "./processes/operations/index.ts";
@@ -113,12 +114,21 @@ export async function createApp(given: AppConfig): Promise<App> {
     onBatch: metrics.onBatch,
     ...(given.failpoint ? { failpoint: given.failpoint } : {}),
   });
-  const tenants = createTenants({
+  const bare = createTenants({
     db,
     placements,
     lines: migrationLines,
     operatorKey: given.operatorKey,
   });
+  const tenants: Tenants = {
+    ...bare,
+    // A brand is made with its schedules: expiry of reservations, sweeping of payments, sealing.
+    async create(ctx, command) {
+      const created = await bare.create(ctx, command);
+      if (created.ok) await provisionTenant(home, created.value.id);
+      return created;
+    },
+  };
   const jobsOf = createAllJobs(db, databases, commerce, tenants);
   const home = present(jobsOf.get("home"), "jobs of the home database");
   const subscriptions = createSubscriptions({ db, databases });

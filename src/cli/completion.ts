@@ -7,8 +7,8 @@ export function completionScript(program: Command): string {
   ]);
   return [
     "_brandos() {",
-    '  local current="${COMP_WORDS[COMP_CWORD]}" words',
-    '  case "${COMP_WORDS[1]}" in',
+    `  local current="\${COMP_WORDS[COMP_CWORD]}" words`,
+    `  case "\${COMP_WORDS[1]}" in`,
     ...lines,
     `    *) words="${wordsOf(program)}" ;;`,
     "  esac",

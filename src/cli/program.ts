@@ -46,7 +46,8 @@ export function createOutput(json: boolean): Output {
 /** Connects to the database of the configuration, beside a running server or alone. */
 export async function openSession(output: Output): Promise<Session> {
   const read = readConfig(process.env);
-  const config: Config = { ...read, roles: [] };
+  // Nobody watches a command's statements: the doctor's and an import's are long by nature.
+  const config: Config = { ...read, roles: [], slowStatementMs: 0 };
   const database = await openHomeDatabase(config, output.say);
   try {
     const app = await createApp({

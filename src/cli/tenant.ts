@@ -1,7 +1,6 @@
 import { newId } from "../kernel/ids.ts";
 import type { Result } from "../kernel/result.ts";
 import type { IsolationStyle } from "../platform/placement/placements.ts";
-import { provisionTenant } from "../processes/housekeeping/housekeeping.ts";
 import {
   findTenant,
   inSession,
@@ -80,7 +79,6 @@ export async function createTenant({ app }: Session, slug: string, options: Crea
     ...(options.cluster ? { cluster: options.cluster } : {}),
   });
   told(created);
-  await provisionTenant(app.jobs, id);
   const key = async (kind: "secret" | "publishable") =>
     told(
       await app.tenants.createKey(

@@ -54,6 +54,9 @@ export async function retryJobCommand(
   output.answer({ revived }, () => "it runs again");
 }
 
+/** Before the first event of a log. */
+const beginningOfLog = "0-0";
+
 interface EventsOptions extends OfTenant {
   readonly type?: string;
   readonly once?: boolean;
@@ -71,7 +74,7 @@ export async function eventsCommand(output: Output, options: EventsOptions): Pro
       const page = await tailPage(db, ctx, {
         limit: 100,
         ...(type ? { type } : {}),
-        ...(after ? { cursor: after } : {}),
+        cursor: after ?? beginningOfLog,
       });
       if (!page.ok) throw new UsageError("--after is not a cursor of this log");
       output.answer(page.value, () =>

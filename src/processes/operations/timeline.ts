@@ -61,22 +61,30 @@ const rank: Readonly<Record<TimelineKind, number>> = {
 /** Tells the story of an order from what the modules know of it: oldest first. */
 export function tellTimeline(facts: OrderFacts): readonly TimelineEntry[] {
   const entries = [
-    ...requests(facts.events),
+    ...requests(facts),
     ...transactions(facts.events),
     ...facts.events.map(eventEntry),
     ...sagaEntries(facts.saga),
     ...facts.payments.flatMap(paymentEntries),
-    ...facts.journals.map(journalEntry),
+    ...facts.journals.map((journal) => journalEntry(journal, facts.events)),
     ...facts.jobs.map(jobEntry),
   ];
   return entries.toSorted((a, b) => a.at.getTime() - b.at.getTime() || rank[a.kind] - rank[b.kind]);
 }
 
-function requests(events: readonly StoriedEvent[]): readonly TimelineEntry[] {
+function requests({ events, saga, journals }: OrderFacts): readonly TimelineEntry[] {
   const first = new Map<string, StoriedEvent>();
   for (const event of events) if (!first.has(event.requestId)) first.set(event.requestId, event);
-  return [...first].map(([requestId, event]) => ({
-    at: event.recordedAt,
+  // Nothing of an order is older than the request that placed it, whatever clock told the time.
+  const times = [
+    ...journals.map(({ recordedAt }) => recordedAt),
+    ...(saga ? [saga.startedAt] : []),
+  ];
+  const earliest = new Date(
+    Math.min(...[...events.map((event) => event.recordedAt), ...times].map(Number)),
+  );
+  return [...first].map(([requestId, event], index) => ({
+    at: index === 0 ? earliest : event.recordedAt,
     kind: "request",
     title: `Asked by ${event.metadata.actor.kind.replace("_", " ")}`,
     requestId,
@@ -186,12 +194,14 @@ function paymentEntries({ payment, operations }: OrderFacts["payments"][number])
   return [entry, ...done];
 }
 
-function journalEntry(journal: PostedJournal): TimelineEntry {
+/** A journal is dated by the start of its transaction: it is told with the events of that one. */
+function journalEntry(journal: PostedJournal, events: readonly StoriedEvent[]): TimelineEntry {
+  const told = events.find(({ recordedAt }) => recordedAt >= journal.recordedAt);
   return {
-    at: journal.recordedAt,
+    at: told?.recordedAt ?? journal.recordedAt,
     kind: "ledger",
     title: journal.kind,
-    requestId: null,
+    requestId: told?.requestId ?? null,
     detail: { id: journal.id, description: journal.description, entries: journal.entries },
   };
 }
