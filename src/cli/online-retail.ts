@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import type { App } from "../app.ts";
 import type { Context } from "../kernel/context.ts";
-import { newId } from "../kernel/ids.ts";
+import { newId, type TenantId } from "../kernel/ids.ts";
 import { formatMinor } from "../kernel/money.ts";
 import { fail, ok, type Result } from "../kernel/result.ts";
 import type { VariantId } from "../modules/catalog/contract.ts";
@@ -50,16 +50,24 @@ export async function importOnlineRetailCommand(
       });
     } finally {
       progress.stop();
-      await drained(session);
+      await drained(session, tenant.id);
     }
   });
   output.answer(report, () => tell(report, options.currency ?? "GBP"));
 }
 
-/** Refunds are paid out by sagas: the import is over when they are. */
-async function drained({ app }: Session): Promise<void> {
+/**
+ * Refunds are paid out by sagas: the import is over when they are, also those that a run which was
+ * killed left behind; they are taken over when its leases end.
+ */
+async function drained({ app }: Session, tenantId: TenantId): Promise<void> {
   const deadline = performance.now() + 60_000;
-  while (app.sagas.running() > 0 && performance.now() < deadline) {
+  const isOpen = async () => {
+    if (app.sagas.running() > 0) return true;
+    const filter = { status: "running", name: "refunds.pay_back", limit: 1 } as const;
+    return (await app.sagas.list(tenantId, filter)).items.length > 0;
+  };
+  while ((await isOpen()) && performance.now() < deadline) {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

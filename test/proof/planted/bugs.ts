@@ -159,11 +159,11 @@ export const plantedBugs: readonly PlantedBug[] = [
     tests: [checkoutTest],
   },
   {
-    name: "a retry gets the answer from before the payment was settled",
-    promise: "S8",
+    name: "a paid order's stock stays reserved for ever",
+    promise: "S4",
     file: "src/processes/checkout/pay.ts",
-    find: "item.input.claim ? [{ claim: item.input.claim, value: outcome }] : [],",
-    replace: "item.input.claim && !outcome ? [{ claim: item.input.claim, value: outcome }] : [],",
+    find: "if (moved.length === 0) return;\n  await deps.commitReservations(",
+    replace: "if (moved.length >= 0) return;\n  await deps.commitReservations(",
     tests: [checkoutTest],
   },
   {
