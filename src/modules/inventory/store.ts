@@ -31,11 +31,14 @@ export async function lockStock(
     await tx.rows<CellRow>(sql("inventory.lock_stock")`
       select s.variant_id as "variantId", s.location_id as "locationId", s.on_hand as "onHand",
         s.reserved, s.backorder_limit as "backorderLimit", s.version, l.priority, now() as at
-      from stock s
-      join stock_locations l on l.tenant_id = s.tenant_id and l.id = s.location_id and l.active
-      where s.tenant_id = ${tx.tenantId} and s.variant_id = any(${uuidArray(variantIds)}::uuid[])
-      order by s.variant_id, s.location_id
-      for update of s`),
+      -- Variants come sorted, each is looked up and locked by its key: in order, and whatever the
+      -- planner believes of the table.
+      from unnest(${uuidArray(variantIds.toSorted())}::uuid[]) as wanted (variant_id)
+      cross join lateral (
+        select * from stock
+        where tenant_id = ${tx.tenantId} and variant_id = wanted.variant_id
+        order by location_id for update) as s
+      join stock_locations l on l.tenant_id = ${tx.tenantId} and l.id = s.location_id and l.active`),
   );
 }
 

@@ -60,9 +60,12 @@ export async function findOrderIds(tx: TenantTx, ids: readonly string[]): Promis
   if (ids.length === 0) return new Set();
   const { low, high } = idBounds(ids);
   const rows = await tx.rows<{ id: string }>(sql("orders.find_ids")`
-    select id from orders
-    where tenant_id = ${tx.tenantId} and id = any(${uuidArray(ids)}::uuid[])
-      and id >= ${low}::uuid and id <= ${high}::uuid`);
+    select o.id from unnest(${uuidArray(ids)}::uuid[]) as asked (id)
+    cross join lateral (
+      select id from orders
+      where tenant_id = ${tx.tenantId} and id = asked.id
+        and id >= ${low}::uuid and id <= ${high}::uuid
+      offset 0) as o`);
   return new Set(rows.map((row) => row.id));
 }
 

@@ -54,8 +54,12 @@ export async function claimKeys(
                   ${asked.map((claim) => claim.route)}::text[],
                   ${asked.map((claim) => claim.key)}::text[])
         with ordinality as asked (principal, route, key, ord)
-      join idempotency_keys k on k.tenant_id = ${tx.tenantId} and k.principal = asked.principal
-        and k.route = asked.route and k.key = asked.key`),
+      -- One look-up by primary key each, whatever the planner believes of a table that has grown.
+      cross join lateral (
+        select fingerprint, outcome from idempotency_keys
+        where tenant_id = ${tx.tenantId} and principal = asked.principal
+          and route = asked.route and key = asked.key
+        offset 0) as k`),
   ]);
   const rowOf = new Map(known.map((row) => [row.ord - 1, row]));
   const seen = new Set<string>();

@@ -87,8 +87,8 @@ export function createCheckout(given: Omit<CheckoutDeps, "payOrder">): Checkout 
 function createPlacing(deps: CheckoutDeps): Coalescer<PlaceItem, PlaceResult> {
   return createCoalescer({
     name: "checkout.place",
-    batchMax: 200,
-    inFlightMax: 2,
+    batchMax: 500,
+    inFlightMax: 1,
     waitingMax: 10_000,
     isSplittable: splitsOnDataErrors,
     run: (tenantId, items) =>
