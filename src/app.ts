@@ -39,6 +39,7 @@ import { createSagas, type Sagas } from "./platform/sagas/sagas.ts";
 import { createWakeup, type Wakeup } from "./platform/wakeup/wakeup.ts";
 import {
   createHousekeeper,
+  ensurePartitions,
   type Housekeeper,
   houseJobs,
   provisionTenant,
@@ -261,6 +262,8 @@ async function migrateAll(placements: Placements, given: AppConfig): Promise<voi
   await migrate({ ...home, lines: migrationLines, ...onApplied });
   for (const { database: _, ...target } of await placements.targets()) {
     await migrate({ ...target, lines: migrationLines, ...onApplied });
+    // Before anybody writes: a partition that is made under traffic waits for all of it.
+    await ensurePartitions(target.ownerUrl, target.schemas, { from: new Date(), months: 3 });
   }
 }
 
