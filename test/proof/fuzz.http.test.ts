@@ -241,6 +241,31 @@ function shuffled<Item>(items: readonly Item[], random: Random): Item[] {
 }
 
 describe("every route", () => {
+  // Before the fuzz: that may well revoke the very key it comes with.
+  test("S9: answers the ids of another tenant's things like ids of nothing", async (t) => {
+    const random = seededRandom(seed + 1);
+    const ids = await idsOf(theirs);
+    const told: string[] = [];
+    let asked = 0;
+    for (const operation of operations) {
+      const parameters = parametersOf(operation, ids);
+      const isOperators = operation.token === testSecrets.operatorKey;
+      if (Object.keys(parameters).length === 0 || isOperators) continue;
+      const { template, method } = operation;
+      const made = sampleRequest(template, method, operation.operation, { random, parameters });
+      asked++;
+      const answer = await send({ what: "", operation, ...made });
+      const wrong = wrongWith(answer);
+      if (wrong) told.push(`${operation.name}: ${wrong}`);
+      if (method === "GET" && answer.status !== 404)
+        told.push(`${operation.name}: ${answer.status} ${answer.text.slice(0, 100)}`);
+    }
+    t.diagnostic(`${asked} operations asked for things of ${ids.size} kinds`);
+    assert.ok(ids.size >= 5, `${ids.size} kinds`);
+    assert.deepEqual(told, []);
+    assert.deepEqual(await theirs.broken(), []);
+  });
+
   test("answers bad members of its body on things that exist with a problem", async (t) => {
     const random = seededRandom(seed);
     const ids = await idsOf(mine);
@@ -271,29 +296,5 @@ describe("every route", () => {
     const { problems, statuses } = await sendAll(cases, budgetMs);
     assert.deepEqual(problems, []);
     for (const status of Object.keys(statuses)) assert.match(status, /^4/);
-  });
-
-  test("S9: answers the ids of another tenant's things like ids of nothing", async (t) => {
-    const random = seededRandom(seed + 1);
-    const ids = await idsOf(theirs);
-    const told: string[] = [];
-    let asked = 0;
-    for (const operation of operations) {
-      const parameters = parametersOf(operation, ids);
-      const isOperators = operation.token === testSecrets.operatorKey;
-      if (Object.keys(parameters).length === 0 || isOperators) continue;
-      const { template, method } = operation;
-      const made = sampleRequest(template, method, operation.operation, { random, parameters });
-      asked++;
-      const answer = await send({ what: "", operation, ...made });
-      const wrong = wrongWith(answer);
-      if (wrong) told.push(`${operation.name}: ${wrong}`);
-      if (method === "GET" && answer.status !== 404)
-        told.push(`${operation.name}: ${answer.status} ${answer.text.slice(0, 100)}`);
-    }
-    t.diagnostic(`${asked} operations asked for things of ${ids.size} kinds`);
-    assert.ok(ids.size >= 5, `${ids.size} kinds`);
-    assert.deepEqual(told, []);
-    assert.deepEqual(await theirs.broken(), []);
   });
 });

@@ -138,7 +138,9 @@ describe("queues of jobs", async () => {
     const perTurn = Map.groupBy(turns, (at) => at)
       .values()
       .map((group) => group.length);
-    assert(Math.max(...perTurn) <= 20);
+    // A turn fills ten slots, and for 5 ms jobs of 2 ms follow them: 13. Ours may be counted with the
+    // next one, when the counter's own callback stands behind the worker's.
+    assert(Math.max(...perTurn) <= 2 * 13);
   });
 
   it("claims nothing from a paused queue until it is resumed", async (t) => {
