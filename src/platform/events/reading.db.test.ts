@@ -13,7 +13,13 @@ test("reads no more than the events and bytes it was told, and all of it in the 
   }));
   await log.append(events);
   const reader = openEventLog(log.db, "home");
-  const { watermark } = await reader.look();
+  let watermark = 0;
+  // A writer in another database of the same server may hold the watermark back for a while.
+  await until("events below the watermark", async () => {
+    const state = await reader.look();
+    watermark = state.watermark;
+    return state.heads.every(({ horizon }) => horizon < watermark);
+  });
   let after = new Map(Array.from({ length: 8 }, (_, p) => [p, { horizon: 0, position: 0 }]));
   const seen = new Set<string>();
   let reads = 0;
