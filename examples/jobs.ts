@@ -59,6 +59,8 @@ await db.transact(tenantId, async (tx) => {
   return ok(null);
 });
 await over.promise;
+// Outcomes are stored in batches: stopping waits until the last one is.
+await jobs.stop();
 
 const sent = await db.read(tenantId, (tx) =>
   tx.one<{ sent: boolean }>(sql("example.look")`
@@ -68,5 +70,4 @@ const dead = await jobs.deadLetters.list(ctx, 10);
 say(`letter 1 was sent: ${sent.sent}`);
 for (const letter of dead.items)
   say(`dead letter: ${letter.kind}, ${letter.lastError.split("\n")[0]}`);
-await jobs.stop();
 if (!sent.sent || dead.items.length !== 1) process.exitCode = 1;

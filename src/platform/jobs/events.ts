@@ -9,6 +9,7 @@ export type JobsEvent =
       readonly elapsedMs: number;
     }
   | {
+      /** A run is over; unless its outcome is `stored`, that is stored a moment later. */
       readonly kind: "finished";
       readonly queue: string;
       readonly jobKind: string;
