@@ -1,6 +1,6 @@
 import { Button, Modal, PasswordInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
-import { sayProblem } from "../shared/problem.ts";
+import { sayProblem } from "../ui/problem.ts";
 import { signIn } from "./session.ts";
 
 /** Adds another brand's key to the session. */

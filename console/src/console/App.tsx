@@ -2,7 +2,7 @@ import { Center, Loader } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useEffect, useState } from "react";
 import { Navigate, Route, Routes } from "react-router";
-import { sayProblem } from "../shared/problem.ts";
+import { sayProblem } from "../ui/problem.ts";
 import { ApiProvider } from "./api.tsx";
 import { LiveProvider } from "./live.tsx";
 import { Shell } from "./Shell.tsx";

@@ -1,7 +1,7 @@
 import { Alert, Button, PasswordInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
-import { sayProblem } from "../shared/problem.ts";
-import { SchemeSwitch } from "../shared/SchemeSwitch.tsx";
+import { sayProblem } from "../ui/problem.ts";
+import { SchemeSwitch } from "../ui/SchemeSwitch.tsx";
 import { Mark } from "./parts/Mark.tsx";
 import { signIn } from "./session.ts";
 

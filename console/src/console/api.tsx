@@ -8,7 +8,7 @@ import {
   useQueryClient,
 } from "@tanstack/react-query";
 import { createContext, type ReactNode, useContext, useMemo } from "react";
-import { sayProblem } from "../shared/problem.ts";
+import { sayProblem } from "../ui/problem.ts";
 import { tell } from "./parts/tell.ts";
 import type { Account } from "./session.ts";
 

@@ -1,6 +1,6 @@
 import "@mantine/core/styles.css";
 import "@mantine/notifications/styles.css";
-import "../shared/base.css";
+import "../ui/base.css";
 import "./parts/parts.css";
 import "./rooms/story.css";
 import "./console.css";
@@ -11,7 +11,7 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { BrowserRouter } from "react-router";
-import { theme } from "../shared/theme.ts";
+import { theme } from "../ui/theme.ts";
 import { App } from "./App.tsx";
 
 const queries = new QueryClient({

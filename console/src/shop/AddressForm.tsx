@@ -1,6 +1,6 @@
 import { Button, Select, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
-import { sayProblem } from "../shared/problem.ts";
+import { sayProblem } from "../ui/problem.ts";
 import { type Cart, useCart } from "./cart.tsx";
 
 const codes =

@@ -1,7 +1,7 @@
 import { Button, Drawer } from "@mantine/core";
 import { useNavigate } from "react-router";
-import { formatMoney } from "../shared/money.ts";
-import { sayProblem } from "../shared/problem.ts";
+import { formatMoney } from "../ui/money.ts";
+import { sayProblem } from "../ui/problem.ts";
 import { useCart } from "./cart.tsx";
 import { Quantity } from "./Quantity.tsx";
 

@@ -1,8 +1,8 @@
 import { Button, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { Link } from "react-router";
-import { formatMoney } from "../shared/money.ts";
-import { sayCode, sayProblem } from "../shared/problem.ts";
+import { formatMoney } from "../ui/money.ts";
+import { sayCode, sayProblem } from "../ui/problem.ts";
 import { AddressForm } from "./AddressForm.tsx";
 import { CartLines } from "./CartDrawer.tsx";
 import { type Cart, useCart } from "./cart.tsx";

@@ -1,8 +1,8 @@
 import { ActionIcon, Indicator, Select } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { Link, useNavigate, useSearchParams } from "react-router";
-import { Icon } from "../shared/Icon.tsx";
-import { SchemeSwitch } from "../shared/SchemeSwitch.tsx";
+import { Icon } from "../ui/Icon.tsx";
+import { SchemeSwitch } from "../ui/SchemeSwitch.tsx";
 import { CartDrawer } from "./CartDrawer.tsx";
 import { useCart } from "./cart.tsx";
 import { useShop } from "./shop-config.tsx";

@@ -2,8 +2,8 @@ import { type paths, take } from "@brandos/sdk";
 import { Button, Skeleton } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, NavLink, useParams, useSearchParams } from "react-router";
-import { formatMoney } from "../shared/money.ts";
-import { sayProblem } from "../shared/problem.ts";
+import { formatMoney } from "../ui/money.ts";
+import { sayProblem } from "../ui/problem.ts";
 import { useShop } from "./shop-config.tsx";
 
 /** A product as lists show it. */

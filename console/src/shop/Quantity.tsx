@@ -1,5 +1,5 @@
 import { ActionIcon } from "@mantine/core";
-import { Icon } from "../shared/Icon.tsx";
+import { Icon } from "../ui/Icon.tsx";
 
 interface QuantityProps {
   readonly value: number;

@@ -2,8 +2,8 @@ import { take } from "@brandos/sdk";
 import { Skeleton } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
-import { formatMoney } from "../shared/money.ts";
-import { sayProblem } from "../shared/problem.ts";
+import { formatMoney } from "../ui/money.ts";
+import { sayProblem } from "../ui/problem.ts";
 import { type Cart, useCart } from "./cart.tsx";
 import { useShop } from "./shop-config.tsx";
 

@@ -2,7 +2,7 @@ import { createClient } from "@brandos/sdk";
 import { Alert, Center, Loader } from "@mantine/core";
 import { lazy, Suspense, useEffect, useMemo, useState } from "react";
 import { Link, Route, Routes } from "react-router";
-import { sayProblem } from "../shared/problem.ts";
+import { sayProblem } from "../ui/problem.ts";
 import { CartProvider } from "./cart.tsx";
 import { Header } from "./Header.tsx";
 import { HomePage } from "./HomePage.tsx";

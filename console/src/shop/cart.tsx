@@ -1,7 +1,7 @@
 import { ProblemError, type paths, take } from "@brandos/sdk";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { createContext, type ReactNode, useCallback, useContext, useMemo, useState } from "react";
-import { newId } from "../shared/ids.ts";
+import { newId } from "../ui/ids.ts";
 import { useShop } from "./shop-config.tsx";
 
 /** A cart with its prices. */

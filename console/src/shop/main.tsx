@@ -1,5 +1,5 @@
 import "@mantine/core/styles.css";
-import "../shared/base.css";
+import "../ui/base.css";
 import "./shop.css";
 import { ProblemError } from "@brandos/sdk";
 import { MantineProvider } from "@mantine/core";
@@ -7,7 +7,7 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { BrowserRouter } from "react-router";
-import { theme } from "../shared/theme.ts";
+import { theme } from "../ui/theme.ts";
 import { Shop } from "./Shop.tsx";
 
 const queries = new QueryClient({

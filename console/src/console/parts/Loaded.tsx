@@ -1,7 +1,7 @@
 import { Alert, Button, Skeleton } from "@mantine/core";
 import type { UseQueryResult } from "@tanstack/react-query";
 import type { ReactNode } from "react";
-import { sayProblem } from "../../shared/problem.ts";
+import { sayProblem } from "../../ui/problem.ts";
 
 interface LoadedProps<Data> {
   readonly query: UseQueryResult<Data>;

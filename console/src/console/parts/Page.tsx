@@ -1,6 +1,6 @@
 import type { ReactNode } from "react";
 import { Link } from "react-router";
-import { Icon } from "../../shared/Icon.tsx";
+import { Icon } from "../../ui/Icon.tsx";
 import { useTitle } from "./use-title.ts";
 
 interface PageProps {

@@ -1,5 +1,5 @@
 import { Tooltip } from "@mantine/core";
-import { formatMoney } from "../../shared/money.ts";
+import { formatMoney } from "../../ui/money.ts";
 import { useNow } from "./use-now.ts";
 
 const tones: Readonly<Record<string, string>> = {

@@ -4,7 +4,7 @@ import { useDebouncedValue } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link } from "react-router";
-import { Icon } from "../../shared/Icon.tsx";
+import { Icon } from "../../ui/Icon.tsx";
 import { useAccount, useApi, usePages } from "../api.tsx";
 import { type Column, DataTable } from "../parts/DataTable.tsx";
 import { Page, Panel } from "../parts/Page.tsx";

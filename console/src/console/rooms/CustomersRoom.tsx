@@ -4,7 +4,7 @@ import { useDebouncedValue } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useParams } from "react-router";
-import { Icon } from "../../shared/Icon.tsx";
+import { Icon } from "../../ui/Icon.tsx";
 import { useApi, usePages } from "../api.tsx";
 import { DataTable } from "../parts/DataTable.tsx";
 import { Loaded } from "../parts/Loaded.tsx";

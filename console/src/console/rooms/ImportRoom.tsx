@@ -2,8 +2,8 @@ import { type BrandosClient, ProblemError, type paths, take } from "@brandos/sdk
 import { Alert, Button, FileInput, Progress } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
-import { newId } from "../../shared/ids.ts";
-import { sayProblem } from "../../shared/problem.ts";
+import { newId } from "../../ui/ids.ts";
+import { sayProblem } from "../../ui/problem.ts";
 import { useApi } from "../api.tsx";
 import { DataTable } from "../parts/DataTable.tsx";
 import { Page, Panel } from "../parts/Page.tsx";

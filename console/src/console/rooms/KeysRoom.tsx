@@ -1,7 +1,7 @@
 import { take } from "@brandos/sdk";
 import { Alert, Button, Code, CopyButton, Select, TextInput } from "@mantine/core";
 import { useState } from "react";
-import { newId } from "../../shared/ids.ts";
+import { newId } from "../../ui/ids.ts";
 import { useApi, useChange, usePages } from "../api.tsx";
 import { Ask } from "../parts/Ask.tsx";
 import { DataTable } from "../parts/DataTable.tsx";

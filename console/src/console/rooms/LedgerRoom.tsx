@@ -2,7 +2,7 @@ import { take } from "@brandos/sdk";
 import { Button, Tabs } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { formatMoney } from "../../shared/money.ts";
+import { formatMoney } from "../../ui/money.ts";
 import { useApi, useChange, usePages } from "../api.tsx";
 import { DataTable } from "../parts/DataTable.tsx";
 import { Loaded } from "../parts/Loaded.tsx";

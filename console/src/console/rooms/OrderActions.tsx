@@ -1,8 +1,8 @@
 import { take } from "@brandos/sdk";
 import { NumberInput, Select, TextInput } from "@mantine/core";
 import { useState } from "react";
-import { newId } from "../../shared/ids.ts";
-import { decimalOf, exponentOf, readMinor } from "../../shared/money.ts";
+import { newId } from "../../ui/ids.ts";
+import { decimalOf, exponentOf, readMinor } from "../../ui/money.ts";
 import { useApi, useChange } from "../api.tsx";
 import { Ask } from "../parts/Ask.tsx";
 import type { Order, Payment } from "./OrderRoom.tsx";

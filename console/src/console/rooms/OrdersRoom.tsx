@@ -3,7 +3,7 @@ import { Button, Select, TextInput } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { useState } from "react";
 import { useSearchParams } from "react-router";
-import { Icon } from "../../shared/Icon.tsx";
+import { Icon } from "../../ui/Icon.tsx";
 import { useApi, useChange, usePages } from "../api.tsx";
 import { DataTable } from "../parts/DataTable.tsx";
 import { Page, Panel } from "../parts/Page.tsx";

@@ -1,7 +1,7 @@
 import { take } from "@brandos/sdk";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "react-router";
-import { formatMoney } from "../../shared/money.ts";
+import { formatMoney } from "../../ui/money.ts";
 import { useAccount, useApi } from "../api.tsx";
 import { useLive } from "../live.tsx";
 import { DataTable } from "../parts/DataTable.tsx";

@@ -3,7 +3,7 @@ import { Button, Select, Textarea, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { useParams } from "react-router";
-import { decimalOf, exponentOf, readMinor } from "../../shared/money.ts";
+import { decimalOf, exponentOf, readMinor } from "../../ui/money.ts";
 import { useApi, useChange } from "../api.tsx";
 import { Loaded } from "../parts/Loaded.tsx";
 import { Page, Panel } from "../parts/Page.tsx";

@@ -2,7 +2,7 @@ import { take } from "@brandos/sdk";
 import { NumberInput, Switch } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { formatMoney } from "../../shared/money.ts";
+import { formatMoney } from "../../ui/money.ts";
 import { useApi, useChange } from "../api.tsx";
 import { Ask } from "../parts/Ask.tsx";
 import { DataTable } from "../parts/DataTable.tsx";

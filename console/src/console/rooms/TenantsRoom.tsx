@@ -2,7 +2,7 @@ import { type paths, take } from "@brandos/sdk";
 import { Button, MultiSelect, Select, Switch, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { useNavigate } from "react-router";
-import { newId } from "../../shared/ids.ts";
+import { newId } from "../../ui/ids.ts";
 import { useAccount, useApi, useChange, usePages } from "../api.tsx";
 import { Ask } from "../parts/Ask.tsx";
 import { DataTable } from "../parts/DataTable.tsx";

@@ -1,8 +1,8 @@
 import { take } from "@brandos/sdk";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
-import { Icon, type IconName } from "../../shared/Icon.tsx";
-import { formatMoney } from "../../shared/money.ts";
+import { Icon, type IconName } from "../../ui/Icon.tsx";
+import { formatMoney } from "../../ui/money.ts";
 import { useApi } from "../api.tsx";
 import { useLive } from "../live.tsx";
 import { Loaded } from "../parts/Loaded.tsx";

@@ -2,7 +2,7 @@ import { take } from "@brandos/sdk";
 import { NumberInput, Select, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { newId } from "../../shared/ids.ts";
+import { newId } from "../../ui/ids.ts";
 import { useApi, useChange } from "../api.tsx";
 import { Ask } from "../parts/Ask.tsx";
 
