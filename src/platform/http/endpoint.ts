@@ -86,7 +86,7 @@ function createAnswer(route: Route, config: EndpointConfig) {
       ...(call.principal ? { principal: call.principal } : {}),
     };
     const result = await route.handle(given);
-    if (ctx.idempotency && !wasHonoured(ctx.idempotency)) {
+    if (result.ok && ctx.idempotency && !wasHonoured(ctx.idempotency)) {
       config.log.warn({ operation }, "this operation ignored its Idempotency-Key");
     }
     // It took too long and was answered for.
