@@ -73,12 +73,12 @@ export function createClaimer(config: ClaimerConfig): Claimer {
       .flatMap((queue) => queue.shareOut(book.open(queue.name)))
       .map(({ lane, jobsMax }) => ({ ...lane, jobsMax, batchId: newId() }));
   };
-  const look = async (tx: Tx, depth: LookDepth): Promise<void> => {
+  const look = async (tx: Tx, depth: LookDepth, pin: Promise<Snapshot>): Promise<void> => {
     const startedAt = performance.now();
     const heads = await findLanes(tx, book.marks(depth), looks.after);
     const isAll = looks.done(depth, heads, performance.now() - startedAt);
     const ours = heads.filter((head) => config.queueOf(head.queue));
-    book.found(ours, isAll);
+    book.found(ours, isAll, { depth, snapshot: await pin });
   };
   const work = async (
     tx: Tx,
@@ -88,7 +88,7 @@ export function createClaimer(config: ClaimerConfig): Claimer {
     const pin = pinned(tx);
     pin.catch(() => {});
     commitSoon(tx);
-    if (depth) await look(tx, depth);
+    if (depth) await look(tx, depth, pin);
     const wanted = orders();
     const allowances = await allow(tx, wanted, config.queueOf);
     const granted = grant(wanted, allowances);

@@ -49,6 +49,21 @@ describe("the low-water mark of a lane", () => {
     assert.equal(markOf(book), 19);
   });
 
+  it("lets claims that read from `near` not pass a job that has committed late", () => {
+    const book = createLaneBook(limits);
+    book.found([{ ...lane, seq: 1 }], true);
+    for (let claim = 1; claim <= 3; claim++) {
+      book.claimed(lane, { asked: 50, taken: 50, lastSeq: claim * 50 }, snapshot(90, 100 + claim));
+    }
+    // Everything of that time is over, and something below 50 may wait now.
+    book.claimed(lane, { asked: 50, taken: 0, lastSeq: 0 }, snapshot(200, 200));
+    assert.equal(book.marks("safe")[0]?.mark, 0);
+    book.found([], true, { depth: "near", snapshot: snapshot(200, 200) });
+    assert.equal(book.marks("safe")[0]?.mark, 0);
+    book.found([], true, { depth: "safe", snapshot: snapshot(200, 200) });
+    assert.equal(book.marks("safe")[0]?.mark, 50);
+  });
+
   it("is kept while the lane is empty, if it was worth it", () => {
     const book = createLaneBook(limits);
     book.found([{ ...lane, seq: 1 }], true);

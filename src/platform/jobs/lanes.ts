@@ -41,7 +41,9 @@ export type LookDepth = "near" | "safe" | "full";
  * was read, every transaction that could have drawn a lower number was over (positions are drawn
  * from a sequence by transactions that already have their id). `near` is as far as was claimed. As
  * long as few entries lie between them, reading begins at `safe`; otherwise at `near`, and a look
- * from `safe` now and then finds the late. Aborted claims are found by a rare look from the start.
+ * from `safe` now and then finds the late. `safe` moves only over what was read from `safe` on when
+ * those transactions were over: who reads from `near` does not see the late that have committed.
+ * Aborted claims are found by a rare look from the start.
  */
 export interface LaneBook {
   /** Lanes that may have jobs, of the queues given, in the order they were found. */
@@ -54,8 +56,13 @@ export interface LaneBook {
    * Notes the first waiting job of lanes; `seq` is its position.
    *
    * @param isAll whether lanes that are not among them are empty
+   * @param look where it read from, and a snapshot taken just before it; without it `safe` stays
    */
-  found(lanes: readonly (LaneKey & { readonly seq: number })[], isAll: boolean): void;
+  found(
+    lanes: readonly (LaneKey & { readonly seq: number })[],
+    isAll: boolean,
+    look?: { readonly depth: LookDepth; readonly snapshot: Snapshot },
+  ): void;
   /** Forgets every position: after a claim whose outcome is unknown. */
   reset(): void;
 }
@@ -101,8 +108,10 @@ export function createLaneBook(limits: LaneLimits = defaultLimits): LaneBook {
     claimed(key, claim, snapshot) {
       const lane = lanes.get(nameOf(key)) ?? newLane(key);
       lanes.set(nameOf(key), lane);
-      advance(lane, snapshot);
-      lane.isOpen = claim.taken === claim.asked;
+      const isEmpty = claim.taken < claim.asked;
+      const readTo = isEmpty ? Number.POSITIVE_INFINITY : claim.lastSeq;
+      advance(lane, snapshot, start(lane) === lane.safe ? readTo : 0);
+      lane.isOpen = !isEmpty;
       if (claim.taken > 0) {
         lane.near = Math.max(lane.near, claim.lastSeq);
         lane.ahead += claim.taken;
@@ -118,8 +127,16 @@ export function createLaneBook(limits: LaneLimits = defaultLimits): LaneBook {
         .map((lane) => ({ ...keyOf(lane), mark: depth === "near" ? start(lane) : lane.safe }))
         .sort(byKey);
     },
-    found(heads, isAll) {
-      if (isAll) for (const lane of lanes.values()) lane.isOpen = false;
+    found(heads, isAll, look) {
+      if (isAll) {
+        const headOf = new Map(heads.map((head) => [nameOf(head), head.seq]));
+        for (const [name, lane] of lanes) {
+          lane.isOpen = false;
+          const isFromSafe = look?.depth !== "near" || start(lane) === lane.safe;
+          const readTo = headOf.get(name) ?? Number.POSITIVE_INFINITY;
+          if (look) advance(lane, look.snapshot, isFromSafe ? readTo - 1 : 0);
+        }
+      }
       for (const head of heads) {
         const lane = lanes.get(nameOf(head)) ?? newLane(head);
         lanes.set(nameOf(head), lane);
@@ -134,9 +151,10 @@ export function createLaneBook(limits: LaneLimits = defaultLimits): LaneBook {
   };
 }
 
-function advance(lane: Lane, snapshot: Snapshot): void {
+/** @param readTo no job that the snapshot shows waits behind `safe` up to here; 0 when nobody looked */
+function advance(lane: Lane, snapshot: Snapshot, readTo: number): void {
   const { fence } = lane;
-  if (fence && snapshot.xmin >= fence.xmax) {
+  if (fence && snapshot.xmin >= fence.xmax && readTo >= fence.seq) {
     lane.safe = Math.max(lane.safe, fence.seq);
     lane.ahead -= fence.ahead;
     lane.fence = undefined;
