@@ -199,10 +199,27 @@ async function round(state: State): Promise<boolean> {
   return batches.length > 0;
 }
 
-/** Starts as many jobs of a queue as have a slot. */
+/** Starts as many jobs of a queue as have a slot, until the turn is over. */
 function fill(state: State, queue: WorkedQueue): void {
-  if (state.isStopping) return;
-  for (let job = queue.next(); job; job = queue.next()) begin(state, queue, job);
+  while (!(state.isStopping || isTurnOver(state))) {
+    const job = queue.next();
+    if (!job) return;
+    state.turnSinceMs ??= beginTurn(state);
+    begin(state, queue, job);
+  }
+}
+
+function isTurnOver({ turnSinceMs }: State): boolean {
+  return turnSinceMs !== undefined && performance.now() - turnSinceMs >= turnMaxMs;
+}
+
+/** Handlers that never wait would keep the event loop from everybody else: they go on behind it. */
+function beginTurn(state: State): number {
+  setImmediate(() => {
+    state.turnSinceMs = undefined;
+    for (const queue of worked(state)) fill(state, queue);
+  });
+  return performance.now();
 }
 
 function begin(state: State, queue: WorkedQueue, job: ClaimedJob): void {
@@ -238,25 +255,14 @@ function runDeps(state: State, queue: WorkedQueue): RunDeps {
 
 function finish(state: State, queue: WorkedQueue, run: ActiveRun, verdict: Verdict): void {
   const { settler, progress, emit } = state.config;
-  const nowMs = performance.now();
-  const elapsedMs = nowMs - run.startedAtMs;
+  const elapsedMs = performance.now() - run.startedAtMs;
   queue.ended(run, elapsedMs);
   if (run.hasProgress) progress.forget(run.job.id);
   writeVerdict(settler, queue.settings.keepDoneForMs, run, verdict);
   if (emit) emit(finishedEvent(run.job, verdict, elapsedMs));
-  state.turnSinceMs ??= beginTurn(state, nowMs);
-  if (nowMs - state.turnSinceMs < turnMaxMs) fill(state, queue);
+  fill(state, queue);
   if (queue.hunger() !== "none") state.sleeper.wake();
   if (state.isStopping && isIdle(state)) state.onIdle?.();
-}
-
-/** Handlers that never wait would keep the event loop from everybody else: they go on behind it. */
-function beginTurn(state: State, nowMs: number): number {
-  setImmediate(() => {
-    state.turnSinceMs = undefined;
-    for (const queue of worked(state)) fill(state, queue);
-  });
-  return nowMs;
 }
 
 function writeVerdict(settler: Settler, keepMs: number, run: ActiveRun, verdict: Verdict): void {
