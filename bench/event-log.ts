@@ -7,7 +7,7 @@ import { migrationLines } from "../src/migration-lines.ts";
 import { createDb, type Db, type TenantTx } from "../src/platform/db/db.ts";
 import { migrate } from "../src/platform/db/migrate.ts";
 import { roleUrls } from "../src/platform/db/roles.ts";
-import { intArray, sql } from "../src/platform/db/sql.ts";
+import { sql } from "../src/platform/db/sql.ts";
 import {
   appendEvents,
   createEventAppender,
@@ -168,8 +168,8 @@ function project(tx: TenantTx, events: readonly RecordedEvent[]): void {
     insert into bench_totals (tenant_id, key, events, amount)
     select ${tx.tenantId}, key, events, amount
     from unnest(${[...totals.keys()]}::text[],
-      ${intArray(values.map(({ events }) => events))}::bigint[],
-      ${intArray(values.map(({ amount }) => amount))}::bigint[]) as n (key, events, amount)
+      ${values.map(({ events }) => events)}::bigint[],
+      ${values.map(({ amount }) => amount)}::bigint[]) as n (key, events, amount)
     on conflict (tenant_id, key) do update set events = bench_totals.events + excluded.events,
       amount = bench_totals.amount + excluded.amount`);
 }

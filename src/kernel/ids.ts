@@ -1,3 +1,4 @@
+import { randomFillSync } from "node:crypto";
 import { v7 } from "uuid";
 
 declare const brand: unique symbol;
@@ -8,6 +9,13 @@ export type Id<Entity extends string> = string & { readonly [brand]: Entity };
 /** Names a brand that sells through this deployment. */
 export type TenantId = Id<"tenant">;
 
+/** Randomness for 256 ids at a time: asking for it id by id was two thirds of minting one. */
+const randomness = new Uint8Array(16 * 256);
+let used = randomness.length;
+let lastMs = Number.NEGATIVE_INFINITY;
+/** Counts the ids of a millisecond, from a random start: 32 bits. */
+let sequence = 0;
+
 /**
  * Mints a time-ordered id (UUID version 7).
  *
@@ -15,7 +23,25 @@ export type TenantId = Id<"tenant">;
  * @see https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-7
  */
 export function newId<Entity extends string>(): Id<Entity> {
-  return v7() as Id<Entity>;
+  const random = nextRandom();
+  const nowMs = Date.now();
+  if (nowMs > lastMs) {
+    lastMs = nowMs;
+    sequence = new DataView(random.buffer, random.byteOffset).getUint32(6) & 0x7fff_ffff;
+  } else {
+    sequence = (sequence + 1) | 0;
+    if (sequence === 0) lastMs++;
+  }
+  return v7({ msecs: lastMs, seq: sequence, random }) as Id<Entity>;
+}
+
+function nextRandom(): Uint8Array {
+  if (used === randomness.length) {
+    randomFillSync(randomness);
+    used = 0;
+  }
+  used += 16;
+  return randomness.subarray(used - 16, used);
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { TenantTx } from "../../platform/db/db.ts";
-import { intArray, sql, uuidArray } from "../../platform/db/sql.ts";
+import { sql } from "../../platform/db/sql.ts";
 import type { Cart, CartId } from "./contract.ts";
 
 interface CartRow {
@@ -26,7 +26,7 @@ export async function lockCarts(
     select id, status, currency, lines, email, customer_id, shipping_address, billing_address,
       shipping_method_id, coupon_codes, order_id, version
     from carts
-    where tenant_id = ${tx.tenantId} and id = any(${uuidArray(ids)}::uuid[])
+    where tenant_id = ${tx.tenantId} and id = any(${ids}::uuid[])
     order by id for update`);
   return new Map(rows.map((row) => [row.id, toCart(row)]));
 }
@@ -70,9 +70,9 @@ export function markOrdered(
   tx.write(sql("carts.mark_ordered")`
     update carts set status = 'ordered', order_id = o.order_id, version = o.version,
       updated_at = now()
-    from unnest(${uuidArray(pairs.map(({ cart }) => cart.id))}::uuid[],
-      ${uuidArray(pairs.map(({ orderId }) => orderId))}::uuid[],
-      ${intArray(pairs.map(({ cart }) => cart.version + 1))}::int[]) as o (id, order_id, version)
+    from unnest(${pairs.map(({ cart }) => cart.id)}::uuid[],
+      ${pairs.map(({ orderId }) => orderId)}::uuid[],
+      ${pairs.map(({ cart }) => cart.version + 1)}::int[]) as o (id, order_id, version)
     where carts.tenant_id = ${tx.tenantId} and carts.id = o.id`);
 }
 
@@ -81,7 +81,7 @@ export function reopenCarts(tx: TenantTx, orderIds: readonly string[]): void {
   if (orderIds.length === 0) return;
   tx.write(sql("carts.reopen")`
     update carts set status = 'open', order_id = null, version = version + 1, updated_at = now()
-    where tenant_id = ${tx.tenantId} and order_id = any(${uuidArray(orderIds)}::uuid[])
+    where tenant_id = ${tx.tenantId} and order_id = any(${orderIds}::uuid[])
       and status = 'ordered'`);
 }
 

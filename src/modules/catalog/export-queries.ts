@@ -1,7 +1,7 @@
 import type { TenantId } from "../../kernel/ids.ts";
 import { formatMinor } from "../../kernel/money.ts";
 import type { Db, TenantTx } from "../../platform/db/db.ts";
-import { fragment, sql, uuidArray } from "../../platform/db/sql.ts";
+import { fragment, sql } from "../../platform/db/sql.ts";
 import type { CollectionId, ImportId, Product, Variant } from "./contract.ts";
 import { csvField } from "./csv-records.ts";
 import { type ImportFormat, textColumns } from "./import-rows.ts";
@@ -76,7 +76,7 @@ async function readPage(tx: TenantTx, after: string | undefined): Promise<Export
   const collections = await tx.rows<{ id: CollectionId; handle: string }>(
     sql("catalog.export_collections")`
       select id, handle from collections
-      where tenant_id = ${tx.tenantId} and id = any(${uuidArray(ids)}::uuid[])`,
+      where tenant_id = ${tx.tenantId} and id = any(${ids}::uuid[])`,
   );
   return {
     products: rows.map(toProduct),

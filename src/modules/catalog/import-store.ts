@@ -1,5 +1,5 @@
 import type { TenantTx } from "../../platform/db/db.ts";
-import { fragment, intArray, sql } from "../../platform/db/sql.ts";
+import { fragment, sql } from "../../platform/db/sql.ts";
 import type { CatalogImport, ImportId, ImportRefusal } from "./contract.ts";
 
 interface ImportRow {
@@ -94,8 +94,8 @@ export function insertRefusals(
   tx.write(sql("catalog.insert_refusals")`
     insert into catalog_import_refusals (tenant_id, import_id, row, line, field, reason, raw)
     select ${tx.tenantId}, ${importId}, * from unnest(
-      ${intArray(refusals.map(({ row }) => row))}::bigint[],
-      ${intArray(refusals.map(({ line }) => line))}::bigint[],
+      ${refusals.map(({ row }) => row)}::bigint[],
+      ${refusals.map(({ line }) => line)}::bigint[],
       ${refusals.map(({ field }) => field)}::text[],
       ${refusals.map(({ reason }) => reason)}::text[],
       ${refusals.map(({ raw }) => raw)}::text[])`);

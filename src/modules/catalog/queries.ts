@@ -1,5 +1,5 @@
 import type { TenantTx } from "../../platform/db/db.ts";
-import { type Fragment, fragment, joinFragments, sql, uuidArray } from "../../platform/db/sql.ts";
+import { type Fragment, fragment, joinFragments, sql } from "../../platform/db/sql.ts";
 import type {
   Collection,
   CollectionId,
@@ -141,7 +141,7 @@ export async function quoteVariants(
           and r.currency = ${currency}) as tiers
     from variants v
     join products p on p.tenant_id = v.tenant_id and p.id = v.product_id
-    where v.tenant_id = ${tx.tenantId} and v.id = any(${uuidArray(variantIds)}::uuid[])`);
+    where v.tenant_id = ${tx.tenantId} and v.id = any(${variantIds}::uuid[])`);
   return rows.map((row) => ({
     variantId: row.id,
     productId: row.product_id,

@@ -1,5 +1,5 @@
 import type { TenantTx } from "../../platform/db/db.ts";
-import { intArray, sql, uuidArray } from "../../platform/db/sql.ts";
+import { sql } from "../../platform/db/sql.ts";
 import type { Collection, CollectionId, ProductId, Variant } from "./contract.ts";
 import type { ProductContent } from "./product.ts";
 import { type ProductRow, productColumns, toProduct } from "./product-store.ts";
@@ -46,10 +46,10 @@ export interface Names {
 export async function loadNamed(tx: TenantTx, names: Names): Promise<readonly StoredProduct[]> {
   const rows = await tx.rows<ProductRow>(sql("catalog.load_named")`
     with named (id) as (
-      select unnest(${uuidArray(names.productIds)}::uuid[])
+      select unnest(${names.productIds}::uuid[])
       union select p.id from unnest(${names.handles}::text[]) as n (handle) cross join lateral (
         select id from products where tenant_id = ${tx.tenantId} and handle = n.handle offset 0) as p
-      union select v.id from unnest(${uuidArray(names.variantIds)}::uuid[]) as n (id)
+      union select v.id from unnest(${names.variantIds}::uuid[]) as n (id)
         cross join lateral (select product_id from variants
           where tenant_id = ${tx.tenantId} and id = n.id offset 0) as v (id)
       union select v.id from unnest(${names.skus}::text[]) as n (sku)
@@ -121,15 +121,15 @@ function writeCollections(tx: TenantTx, writes: readonly ProductWrite[]): void {
   if (writes.length === 0) return;
   tx.write(sql("catalog.delete_product_collections")`
     delete from product_collections where tenant_id = ${tx.tenantId}
-      and product_id = any(${uuidArray(writes.map(({ product }) => product.id))}::uuid[])`);
+      and product_id = any(${writes.map(({ product }) => product.id)}::uuid[])`);
   const pairs = writes.flatMap(({ product }) =>
     product.collectionIds.map((collectionId) => [product.id, collectionId] as const),
   );
   if (pairs.length === 0) return;
   tx.write(sql("catalog.insert_product_collections")`
     insert into product_collections (tenant_id, product_id, collection_id)
-    select ${tx.tenantId}, * from unnest(${uuidArray(pairs.map(([id]) => id))}::uuid[],
-      ${uuidArray(pairs.map(([, id]) => id))}::uuid[])`);
+    select ${tx.tenantId}, * from unnest(${pairs.map(([id]) => id)}::uuid[],
+      ${pairs.map(([, id]) => id)}::uuid[])`);
 }
 
 function writeVariants(tx: TenantTx, writes: readonly ProductWrite[]): void {
@@ -159,17 +159,17 @@ function writePrices(tx: TenantTx, variants: readonly Variant[]): void {
   if (variants.length === 0) return;
   tx.write(sql("catalog.delete_prices")`
     delete from variant_prices where tenant_id = ${tx.tenantId}
-      and variant_id = any(${uuidArray(variants.map(({ id }) => id))}::uuid[])`);
+      and variant_id = any(${variants.map(({ id }) => id)}::uuid[])`);
   const rows = variants.flatMap(({ id, prices }) => prices.map((price) => ({ id, ...price })));
   if (rows.length === 0) return;
   tx.write(sql("catalog.insert_prices")`
     insert into variant_prices (tenant_id, variant_id, currency, min_quantity, amount_minor,
       compare_at_minor)
-    select ${tx.tenantId}, * from unnest(${uuidArray(rows.map(({ id }) => id))}::uuid[],
+    select ${tx.tenantId}, * from unnest(${rows.map(({ id }) => id)}::uuid[],
       ${rows.map(({ currency }) => currency)}::text[],
-      ${intArray(rows.map(({ minQuantity }) => minQuantity))}::int[],
-      ${intArray(rows.map(({ amountMinor }) => amountMinor))}::bigint[],
-      ${intArray(rows.map(({ compareAtMinor }) => compareAtMinor))}::bigint[])`);
+      ${rows.map(({ minQuantity }) => minQuantity)}::int[],
+      ${rows.map(({ amountMinor }) => amountMinor)}::bigint[],
+      ${rows.map(({ compareAtMinor }) => compareAtMinor)}::bigint[])`);
 }
 
 /** Reads the times the database gave to written products. */
@@ -180,7 +180,7 @@ export async function readTimes(
   const rows = await tx.rows<{ id: ProductId; created_at: Date; updated_at: Date }>(
     sql("catalog.read_times")`
       select id, created_at, updated_at from products
-      where tenant_id = ${tx.tenantId} and id = any(${uuidArray(ids)}::uuid[])`,
+      where tenant_id = ${tx.tenantId} and id = any(${ids}::uuid[])`,
   );
   return new Map(
     rows.map((row) => [row.id, { createdAt: row.created_at, updatedAt: row.updated_at }]),
@@ -206,7 +206,7 @@ export function insertCollections(
   tx.write(sql("catalog.insert_collections")`
     insert into collections (tenant_id, id, handle, title, version)
     select ${tx.tenantId}, id, handle, title, 1
-    from unnest(${uuidArray(collections.map(({ id }) => id))}::uuid[],
+    from unnest(${collections.map(({ id }) => id)}::uuid[],
       ${collections.map(({ handle }) => handle)}::text[],
       ${collections.map(({ title }) => title)}::text[]) as c (id, handle, title)`);
 }

@@ -1,5 +1,5 @@
 import type { TenantTx } from "../../platform/db/db.ts";
-import { fragment, joinFragments, sql, uuidArray } from "../../platform/db/sql.ts";
+import { fragment, joinFragments, sql } from "../../platform/db/sql.ts";
 import type {
   AddressId,
   Consent,
@@ -96,7 +96,7 @@ export async function findByIdOrEmail(
 ): Promise<readonly Customer[]> {
   const rows = await tx.rows<CustomerRow>(sql("customers.find_by_id_or_email")`
     select ${customerColumns} from customers where tenant_id = ${tx.tenantId}
-      and (id = any(${uuidArray(ids)}::uuid[]) or email = any(${emails}::text[]))`);
+      and (id = any(${ids}::uuid[]) or email = any(${emails}::text[]))`);
   return rows.map(toCustomer);
 }
 

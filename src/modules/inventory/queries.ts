@@ -1,7 +1,7 @@
 import type { Page } from "../../kernel/page.ts";
 import { ok, type Result } from "../../kernel/result.ts";
 import type { TenantTx } from "../../platform/db/db.ts";
-import { fragment, joinFragments, sql, uuidArray } from "../../platform/db/sql.ts";
+import { fragment, joinFragments, sql } from "../../platform/db/sql.ts";
 import { type BadCursor, readCursor, signCursor } from "../../platform/http/cursor.ts";
 import type { VariantId } from "../catalog/contract.ts";
 import type { Availability, LocationId, Movement, StockLevel } from "./contract.ts";
@@ -24,7 +24,7 @@ export async function readAvailability(
       sum(s.on_hand::bigint + s.backorder_limit - s.reserved)::bigint as available
     from stock s
     join stock_locations l on l.tenant_id = s.tenant_id and l.id = s.location_id and l.active
-    where s.tenant_id = ${tx.tenantId} and s.variant_id = any(${uuidArray(variantIds)}::uuid[])
+    where s.tenant_id = ${tx.tenantId} and s.variant_id = any(${variantIds}::uuid[])
     group by s.variant_id`);
   const found = new Map(rows.map((row) => [row.variantId, row]));
   return variantIds.map(
@@ -60,7 +60,7 @@ export async function listStock(
   const conditions = [
     fragment`tenant_id = ${tx.tenantId}`,
     fragment`(variant_id, location_id) > (${variant}::uuid, ${location}::uuid)`,
-    ...(variantIds ? [fragment`variant_id = any(${uuidArray(variantIds)}::uuid[])`] : []),
+    ...(variantIds ? [fragment`variant_id = any(${variantIds}::uuid[])`] : []),
     ...(locationId ? [fragment`location_id = ${locationId}`] : []),
     ...(low ? [fragment`on_hand::bigint + backorder_limit - reserved <= low_at`] : []),
   ];

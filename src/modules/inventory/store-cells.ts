@@ -1,5 +1,5 @@
 import type { TenantTx } from "../../platform/db/db.ts";
-import { intArray, sql, uuidArray } from "../../platform/db/sql.ts";
+import { sql } from "../../platform/db/sql.ts";
 import type { VariantId } from "../catalog/contract.ts";
 import type { LocationId, MovementReason, StockCommandId } from "./contract.ts";
 import { idRange } from "./store.ts";
@@ -20,8 +20,8 @@ export interface CellState extends CellKey {
 
 function keyColumns(cells: readonly CellKey[]) {
   return {
-    variants: uuidArray(cells.map((cell) => cell.variantId)),
-    locations: uuidArray(cells.map((cell) => cell.locationId)),
+    variants: cells.map((cell) => cell.variantId),
+    locations: cells.map((cell) => cell.locationId),
   };
 }
 
@@ -59,9 +59,9 @@ export function writeCells(tx: TenantTx, cells: readonly CellState[]): void {
     update stock s set on_hand = d.on_hand, backorder_limit = d.backorder_limit, low_at = d.low_at,
       version = s.version + 1
     from unnest(${variants}::uuid[], ${locations}::uuid[],
-      ${intArray(cells.map((cell) => cell.onHand))}::integer[],
-      ${intArray(cells.map((cell) => cell.backorderLimit))}::integer[],
-      ${intArray(cells.map((cell) => cell.lowAt))}::integer[])
+      ${cells.map((cell) => cell.onHand)}::integer[],
+      ${cells.map((cell) => cell.backorderLimit)}::integer[],
+      ${cells.map((cell) => cell.lowAt)}::integer[])
       d(variant_id, location_id, on_hand, backorder_limit, low_at)
     where s.tenant_id = ${tx.tenantId}
       and s.variant_id = d.variant_id and s.location_id = d.location_id`);
@@ -84,10 +84,10 @@ export function insertMovements(tx: TenantTx, movements: readonly NewMovement[])
     insert into stock_movements
       (tenant_id, id, line, variant_id, location_id, quantity, reason, reference)
     select ${tx.tenantId}, m.*
-    from unnest(${uuidArray(movements.map((row) => row.id))}::uuid[],
-      ${intArray(movements.map((row) => row.line))}::smallint[],
+    from unnest(${movements.map((row) => row.id)}::uuid[],
+      ${movements.map((row) => row.line)}::smallint[],
       ${variants}::uuid[], ${locations}::uuid[],
-      ${intArray(movements.map((row) => row.quantity))}::integer[],
+      ${movements.map((row) => row.quantity)}::integer[],
       ${movements.map((row) => row.reason)}::text[],
       ${movements.map((row) => row.reference ?? null)}::text[])
       m(id, line, variant_id, location_id, quantity, reason, reference)`);
@@ -107,7 +107,7 @@ export async function readMovements(
   const rows = await tx.rows<StepRow>(sql("inventory.read_movements")`
     select id, variant_id as "variantId", location_id as "locationId", quantity
     from stock_movements
-    where tenant_id = ${tx.tenantId} and id = any(${uuidArray(ids)}::uuid[])
+    where tenant_id = ${tx.tenantId} and id = any(${ids}::uuid[])
       and id between ${low}::uuid and ${high}::uuid`);
   const byCommand = new Map<StockCommandId, StepRow[]>();
   for (const row of rows) {

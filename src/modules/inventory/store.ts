@@ -1,5 +1,5 @@
 import type { TenantTx } from "../../platform/db/db.ts";
-import { intArray, sql, uuidArray } from "../../platform/db/sql.ts";
+import { sql } from "../../platform/db/sql.ts";
 import type { VariantId } from "../catalog/contract.ts";
 import type { StockCell } from "./allocate.ts";
 import type {
@@ -33,7 +33,7 @@ export async function lockStock(
         s.reserved, s.backorder_limit as "backorderLimit", s.version, l.priority, now() as at
       -- Variants come sorted, each is looked up and locked by its key: in order, and whatever the
       -- planner believes of the table.
-      from unnest(${uuidArray(variantIds.toSorted())}::uuid[]) as wanted (variant_id)
+      from unnest(${variantIds.toSorted()}::uuid[]) as wanted (variant_id)
       cross join lateral (
         select * from stock
         where tenant_id = ${tx.tenantId} and variant_id = wanted.variant_id
@@ -53,7 +53,7 @@ export async function readStock(
         s.reserved, s.backorder_limit as "backorderLimit", s.version, l.priority, now() as at
       from stock s
       join stock_locations l on l.tenant_id = s.tenant_id and l.id = s.location_id and l.active
-      where s.tenant_id = ${tx.tenantId} and s.variant_id = any(${uuidArray(variantIds)}::uuid[])`),
+      where s.tenant_id = ${tx.tenantId} and s.variant_id = any(${variantIds}::uuid[])`),
   );
 }
 
@@ -113,9 +113,9 @@ export function subtractReserved(tx: TenantTx, totals: readonly Allocation[], so
 
 function cellColumns(totals: readonly Allocation[]) {
   return {
-    variants: uuidArray(totals.map((total) => total.variantId)),
-    locations: uuidArray(totals.map((total) => total.locationId)),
-    units: intArray(totals.map((total) => total.quantity)),
+    variants: totals.map((total) => total.variantId),
+    locations: totals.map((total) => total.locationId),
+    units: totals.map((total) => total.quantity),
   };
 }
 
@@ -142,13 +142,13 @@ export function insertReservations(
       (tenant_id, id, line, variant_id, location_id, quantity, reference, state, expires_at)
     select ${tx.tenantId}, r.id, r.line, r.variant_id, r.location_id, r.quantity, r.reference,
       ${state}, now() + r.ttl_ms * interval '1 millisecond'
-    from unnest(${uuidArray(rows.map((row) => row.id))}::uuid[],
-      ${intArray(rows.map((row) => row.line))}::smallint[],
-      ${uuidArray(rows.map((row) => row.variantId))}::uuid[],
-      ${uuidArray(rows.map((row) => row.locationId))}::uuid[],
-      ${intArray(rows.map((row) => row.quantity))}::integer[],
+    from unnest(${rows.map((row) => row.id)}::uuid[],
+      ${rows.map((row) => row.line)}::smallint[],
+      ${rows.map((row) => row.variantId)}::uuid[],
+      ${rows.map((row) => row.locationId)}::uuid[],
+      ${rows.map((row) => row.quantity)}::integer[],
       ${rows.map((row) => row.reference ?? null)}::text[],
-      ${intArray(rows.map((row) => row.ttlMs ?? null))}::bigint[])
+      ${rows.map((row) => row.ttlMs ?? null)}::bigint[])
       r(id, line, variant_id, location_id, quantity, reference, ttl_ms)`);
 }
 
@@ -184,7 +184,7 @@ export async function readReservations(
       select id, line, variant_id as "variantId", location_id as "locationId", quantity, state,
         reference, expires_at as "expiresAt"
       from reservations
-      where tenant_id = ${tx.tenantId} and id = any(${uuidArray(ids)}::uuid[])
+      where tenant_id = ${tx.tenantId} and id = any(${ids}::uuid[])
         and id between ${low}::uuid and ${high}::uuid
       order by id, line`),
   );
@@ -202,7 +202,7 @@ export async function lockReservations(
       select id, line, variant_id as "variantId", location_id as "locationId", quantity, state,
         reference, expires_at as "expiresAt"
       from reservations
-      where tenant_id = ${tx.tenantId} and id = any(${uuidArray(ids)}::uuid[])
+      where tenant_id = ${tx.tenantId} and id = any(${ids}::uuid[])
         and id between ${low}::uuid and ${high}::uuid
       order by id, line
       for update`),
@@ -249,7 +249,7 @@ export function updateReservationState(
   const { low, high } = idRange(ids);
   tx.write(sql("inventory.settle")`
     update reservations set state = ${state}
-    where tenant_id = ${tx.tenantId} and id = any(${uuidArray(ids)}::uuid[])
+    where tenant_id = ${tx.tenantId} and id = any(${ids}::uuid[])
       and id between ${low}::uuid and ${high}::uuid and state = 'active'`);
 }
 

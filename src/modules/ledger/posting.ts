@@ -8,7 +8,7 @@ import {
 } from "../../platform/coalescer/coalescer.ts";
 import type { Db, TenantTx } from "../../platform/db/db.ts";
 import { DbError, splitsOnDataErrors } from "../../platform/db/errors.ts";
-import { sql, uuidArray } from "../../platform/db/sql.ts";
+import { sql } from "../../platform/db/sql.ts";
 import { type AttributedEvent, writeEvents } from "../../platform/events/events.ts";
 import type { IdempotencyFailure } from "../../platform/idempotency/contract.ts";
 import { type ClaimVerdict, claimKeys, storeOutcomes } from "../../platform/idempotency/keys.ts";
@@ -119,7 +119,7 @@ async function contentsOf(
   // The range lets the planner leave out the months that have none of them.
   const rows = await tx.rows<{ id: JournalId; content: string }>(sql("ledger.contents")`
     select id, content from ledger_journals
-    where tenant_id = ${tx.tenantId} and id = any(${uuidArray(ids)}::uuid[])
+    where tenant_id = ${tx.tenantId} and id = any(${ids}::uuid[])
       and id between ${sorted[0]}::uuid and ${sorted.at(-1)}::uuid`);
   return new Map(rows.map((row) => [row.id, row.content]));
 }

@@ -3,7 +3,7 @@ import { lowestIdAt } from "../../kernel/ids.ts";
 import type { Page } from "../../kernel/page.ts";
 import { fail, ok, type Result } from "../../kernel/result.ts";
 import type { TenantTx } from "../../platform/db/db.ts";
-import { type Fragment, fragment, joinFragments, sql, uuidArray } from "../../platform/db/sql.ts";
+import { type Fragment, fragment, joinFragments, sql } from "../../platform/db/sql.ts";
 import { type BadCursor, readCursor, signCursor } from "../../platform/http/cursor.ts";
 import type {
   Account,
@@ -289,7 +289,7 @@ async function entriesOf(
   const rows = await tx.rows<EntryRow>(sql("ledger.entries_of")`
     select journal_id as "journalId", account, currency, amount_minor as "amountMinor"
     from ledger_entries
-    where tenant_id = ${tx.tenantId} and journal_id = any(${uuidArray(ids)}::uuid[])
+    where tenant_id = ${tx.tenantId} and journal_id = any(${ids}::uuid[])
       and journal_id between ${ids.at(-1)}::uuid and ${ids[0]}::uuid
     order by journal_id, line`);
   for (const { journalId, ...entry } of rows) {

@@ -1,6 +1,6 @@
 import { newId } from "../../kernel/ids.ts";
 import type { TenantTx } from "../../platform/db/db.ts";
-import { sql, uuidArray } from "../../platform/db/sql.ts";
+import { sql } from "../../platform/db/sql.ts";
 import type { EventOrigin } from "../../platform/events/events.ts";
 import type { JournalEntry, JournalId } from "./contract.ts";
 import { postJournals } from "./store.ts";
@@ -29,7 +29,7 @@ export async function reverseJournals(tx: TenantTx, reversals: readonly Reversal
         a.kind
       from ledger_entries e
       join ledger_accounts a using (tenant_id)
-      where e.tenant_id = ${tx.tenantId} and e.journal_id = any(${uuidArray(ids)}::uuid[])
+      where e.tenant_id = ${tx.tenantId} and e.journal_id = any(${ids}::uuid[])
         and e.journal_id >= ${ids[0]}::uuid and e.journal_id <= ${ids.at(-1)}::uuid
         and a.code = e.account and a.currency = e.currency
       order by e.journal_id, e.line`,

@@ -1,6 +1,6 @@
 import { assert } from "../../kernel/assert.ts";
 import type { TenantTx } from "../../platform/db/db.ts";
-import { intArray, type Statement, sql, uuidArray } from "../../platform/db/sql.ts";
+import { type Statement, sql } from "../../platform/db/sql.ts";
 import type { EventOrigin } from "../../platform/events/events.ts";
 import type { AccountKind, Journal } from "./contract.ts";
 import { checkJournal, contentOf, kindOfAccount } from "./journal.ts";
@@ -65,8 +65,8 @@ function postStatement(tx: TenantTx, rows: readonly AttributedJournal[]): Statem
   const journals = rows.map((row) => row.journal);
   const accounts = accountColumns(journals);
   const legs = entryColumns(journals);
-  const ids = uuidArray(journals.map((journal) => journal.id));
-  const contents = uuidArray(journals.map(contentOf));
+  const ids = journals.map((journal) => journal.id);
+  const contents = journals.map(contentOf);
   return sql("ledger.post")`
     with opened as (
       insert into ledger_accounts (tenant_id, code, currency, kind)
@@ -116,11 +116,11 @@ function entryColumns(journals: readonly Journal[]) {
     }
   }
   return {
-    journals: uuidArray(owners),
-    lines: intArray(lines),
+    journals: owners,
+    lines: lines,
     accounts,
     currencies,
-    amounts: intArray(amounts),
+    amounts: amounts,
   };
 }
 

@@ -5,7 +5,6 @@ import {
   joinFragments,
   type Statement,
   sql,
-  uuidArray,
 } from "../../platform/db/sql.ts";
 import type { TenantTx } from "../../platform/db/transaction.ts";
 import {
@@ -217,7 +216,7 @@ export async function listLines(
   const { low, high } = idBounds(orderIds);
   const rows = await tx.rows<OrderLineRow>(sql("orders.list_lines")`
     select ${orderLineColumns} from order_lines
-    where tenant_id = ${tx.tenantId} and order_id = any(${uuidArray(orderIds)}::uuid[])
+    where tenant_id = ${tx.tenantId} and order_id = any(${orderIds}::uuid[])
       and order_id >= ${low}::uuid and order_id <= ${high}::uuid
     order by order_id, line_no`);
   for (const row of rows) byOrder.get(row.order_id)?.push(toOrderLine(row));
@@ -235,7 +234,7 @@ export async function findOrders(
     select ${orderSummaryColumns}, shipping_address, billing_address, shipping_method,
       coupon_codes, metadata
     from orders
-    where tenant_id = ${tx.tenantId} and id = any(${uuidArray(ids)}::uuid[])
+    where tenant_id = ${tx.tenantId} and id = any(${ids}::uuid[])
       and id >= ${low}::uuid and id <= ${high}::uuid`);
   const [rows, lines] = await Promise.all([reading, listLines(tx, ids)]);
   return new Map(rows.map((row) => [row.id, toOrder(row, lines.get(row.id) ?? [])]));

@@ -1,4 +1,4 @@
-import { intArray, sql, uuidArray } from "../../platform/db/sql.ts";
+import { sql } from "../../platform/db/sql.ts";
 import type { TenantTx } from "../../platform/db/transaction.ts";
 import type { Fulfilment, OrderId, OrderReturn } from "./contract.ts";
 import type { LineState } from "./fulfilment.ts";
@@ -26,7 +26,7 @@ export async function readLineStates(
     select order_id, line_no, variant_id, sku, quantity, total_minor, fulfilled_quantity,
       returned_quantity, returned_minor
     from order_lines
-    where tenant_id = ${tx.tenantId} and order_id = any(${uuidArray(orderIds)}::uuid[])
+    where tenant_id = ${tx.tenantId} and order_id = any(${orderIds}::uuid[])
       and order_id >= ${low}::uuid and order_id <= ${high}::uuid
     order by order_id, line_no`);
   const byOrder = new Map<OrderId, LineState[]>();
@@ -58,13 +58,13 @@ export function updateLineStates(tx: TenantTx, lines: readonly LineState[]): voi
     update order_lines as l
     set fulfilled_quantity = n.fulfilled, returned_quantity = n.returned,
       returned_minor = n.returned_minor
-    from unnest(${uuidArray(orderIds)}::uuid[], ${intArray(lines.map((line) => line.lineNo))}::integer[],
-      ${intArray(lines.map((line) => line.fulfilledQuantity))}::integer[],
-      ${intArray(lines.map((line) => line.returnedQuantity))}::integer[],
-      ${intArray(lines.map((line) => line.returnedMinor))}::bigint[])
+    from unnest(${orderIds}::uuid[], ${lines.map((line) => line.lineNo)}::integer[],
+      ${lines.map((line) => line.fulfilledQuantity)}::integer[],
+      ${lines.map((line) => line.returnedQuantity)}::integer[],
+      ${lines.map((line) => line.returnedMinor)}::bigint[])
       as n (order_id, line_no, fulfilled, returned, returned_minor)
     where l.tenant_id = ${tx.tenantId} and l.order_id = n.order_id and l.line_no = n.line_no
-      and l.order_id = any(${uuidArray(orderIds)}::uuid[])
+      and l.order_id = any(${orderIds}::uuid[])
       and l.order_id >= ${low}::uuid and l.order_id <= ${high}::uuid`);
 }
 
@@ -76,7 +76,7 @@ export function fulfilAllLines(tx: TenantTx, orderIds: readonly OrderId[]): void
     update order_lines
     set fulfilled_quantity =
       fulfilled_quantity + quantity - greatest(fulfilled_quantity, returned_quantity)
-    where tenant_id = ${tx.tenantId} and order_id = any(${uuidArray(orderIds)}::uuid[])
+    where tenant_id = ${tx.tenantId} and order_id = any(${orderIds}::uuid[])
       and order_id >= ${low}::uuid and order_id <= ${high}::uuid`);
 }
 
@@ -87,7 +87,7 @@ export async function findFulfilmentIds(
 ): Promise<Set<string>> {
   const rows = await tx.rows<{ id: string }>(sql("orders.find_fulfilment_ids")`
     select id from fulfilments
-    where tenant_id = ${tx.tenantId} and id = any(${uuidArray(ids)}::uuid[])`);
+    where tenant_id = ${tx.tenantId} and id = any(${ids}::uuid[])`);
   return new Set(rows.map((row) => row.id));
 }
 
@@ -98,8 +98,8 @@ export function insertFulfilments(tx: TenantTx, made: readonly Fulfilment[]): vo
     insert into fulfilments
       (tenant_id, id, order_id, carrier, tracking_code, tracking_url, created_at)
     select ${tx.tenantId}::uuid, f.*
-    from unnest(${uuidArray(made.map((one) => one.id))}::uuid[],
-      ${uuidArray(made.map((one) => one.orderId))}::uuid[],
+    from unnest(${made.map((one) => one.id)}::uuid[],
+      ${made.map((one) => one.orderId)}::uuid[],
       ${made.map((one) => one.carrier)}::text[],
       ${made.map((one) => one.trackingCode)}::text[],
       ${made.map((one) => one.trackingUrl)}::text[],
@@ -108,16 +108,16 @@ export function insertFulfilments(tx: TenantTx, made: readonly Fulfilment[]): vo
   tx.write(sql("orders.insert_fulfilment_lines")`
     insert into fulfilment_lines (tenant_id, fulfilment_id, line_no, quantity)
     select ${tx.tenantId}::uuid, l.*
-    from unnest(${uuidArray(lines.map((line) => line.id))}::uuid[],
-      ${intArray(lines.map((line) => line.lineNo))}::integer[],
-      ${intArray(lines.map((line) => line.quantity))}::integer[]) as l`);
+    from unnest(${lines.map((line) => line.id)}::uuid[],
+      ${lines.map((line) => line.lineNo)}::integer[],
+      ${lines.map((line) => line.quantity)}::integer[]) as l`);
 }
 
 /** Those of the ids that a return of the tenant has already. */
 export async function findReturnIds(tx: TenantTx, ids: readonly string[]): Promise<Set<string>> {
   const rows = await tx.rows<{ id: string }>(sql("orders.find_return_ids")`
     select id from returns
-    where tenant_id = ${tx.tenantId} and id = any(${uuidArray(ids)}::uuid[])`);
+    where tenant_id = ${tx.tenantId} and id = any(${ids}::uuid[])`);
   return new Set(rows.map((row) => row.id));
 }
 
@@ -128,11 +128,11 @@ export function insertReturns(tx: TenantTx, made: readonly OrderReturn[]): void 
     insert into returns (tenant_id, id, order_id, customer_id, currency, refund_minor, reason,
       external_reference, created_at)
     select ${tx.tenantId}::uuid, r.*
-    from unnest(${uuidArray(made.map((one) => one.id))}::uuid[],
-      ${uuidArray(made.map((one) => one.orderId ?? "NULL"))}::uuid[],
-      ${uuidArray(made.map((one) => one.customerId ?? "NULL"))}::uuid[],
+    from unnest(${made.map((one) => one.id)}::uuid[],
+      ${made.map((one) => one.orderId ?? null)}::uuid[],
+      ${made.map((one) => one.customerId ?? null)}::uuid[],
       ${made.map((one) => one.currency)}::text[],
-      ${intArray(made.map((one) => one.refundMinor))}::bigint[],
+      ${made.map((one) => one.refundMinor)}::bigint[],
       ${made.map((one) => one.reason)}::text[],
       ${made.map((one) => one.externalReference)}::text[],
       ${made.map((one) => one.createdAt.toISOString())}::timestamptz[]) as r`);
@@ -141,12 +141,12 @@ export function insertReturns(tx: TenantTx, made: readonly OrderReturn[]): void 
     insert into return_lines (tenant_id, return_id, line_no, order_line_no, variant_id, sku,
       quantity, refund_minor, restock)
     select ${tx.tenantId}::uuid, l.*
-    from unnest(${uuidArray(lines.map((line) => line.id))}::uuid[],
-      ${intArray(lines.map((line) => line.lineNo))}::integer[],
-      ${intArray(lines.map((line) => line.orderLineNo))}::integer[],
-      ${uuidArray(lines.map((line) => line.variantId ?? "NULL"))}::uuid[],
+    from unnest(${lines.map((line) => line.id)}::uuid[],
+      ${lines.map((line) => line.lineNo)}::integer[],
+      ${lines.map((line) => line.orderLineNo)}::integer[],
+      ${lines.map((line) => line.variantId ?? null)}::uuid[],
       ${lines.map((line) => line.sku)}::text[],
-      ${intArray(lines.map((line) => line.quantity))}::integer[],
-      ${intArray(lines.map((line) => line.refundMinor))}::bigint[],
+      ${lines.map((line) => line.quantity)}::integer[],
+      ${lines.map((line) => line.refundMinor)}::bigint[],
       ${lines.map((line) => line.restock)}::boolean[]) as l`);
 }

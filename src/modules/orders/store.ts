@@ -1,4 +1,4 @@
-import { intArray, sql, uuidArray } from "../../platform/db/sql.ts";
+import { sql } from "../../platform/db/sql.ts";
 import type { TenantTx } from "../../platform/db/transaction.ts";
 import type { NewOrder, OrderId, OrderPatch, OrderState, OrderStatus } from "./contract.ts";
 
@@ -36,7 +36,7 @@ export async function lockOrders(
   const rows = await tx.rows<OrderStateRow>(sql("orders.lock")`
     select id, number, status, version, currency, total_minor, refunded_minor, customer_id
     from orders
-    where tenant_id = ${tx.tenantId} and id = any(${uuidArray([...new Set(ids)])}::uuid[])
+    where tenant_id = ${tx.tenantId} and id = any(${[...new Set(ids)]}::uuid[])
       and id >= ${low}::uuid and id <= ${high}::uuid
     order by id for update`);
   return new Map(rows.map((row) => [row.id, toState(row)]));
@@ -60,7 +60,7 @@ export async function findOrderIds(tx: TenantTx, ids: readonly string[]): Promis
   if (ids.length === 0) return new Set();
   const { low, high } = idBounds(ids);
   const rows = await tx.rows<{ id: string }>(sql("orders.find_ids")`
-    select o.id from unnest(${uuidArray(ids)}::uuid[]) as asked (id)
+    select o.id from unnest(${ids}::uuid[]) as asked (id)
     cross join lateral (
       select id from orders
       where tenant_id = ${tx.tenantId} and id = asked.id
@@ -83,18 +83,18 @@ export function insertOrderRows(tx: TenantTx, orders: readonly NewOrder[]): void
       method, case when coupons is null then '{}'
         else array(select jsonb_array_elements_text(coupons)) end,
       coalesce(metadata, '{}'), placed_at, placed_at
-    from unnest(${uuidArray(orders.map((order) => order.id))}::uuid[],
-      ${intArray(orders.map((order) => order.number))}::bigint[],
+    from unnest(${orders.map((order) => order.id)}::uuid[],
+      ${orders.map((order) => order.number)}::bigint[],
       ${orders.map((order) => order.status ?? "pending")}::text[],
       ${orders.map((order) => order.currency)}::text[],
-      ${intArray(orders.map((order) => order.totals.subtotalMinor))}::bigint[],
-      ${intArray(orders.map((order) => order.totals.discountMinor))}::bigint[],
-      ${intArray(orders.map((order) => order.totals.shippingMinor))}::bigint[],
-      ${intArray(orders.map((order) => order.totals.taxMinor))}::bigint[],
-      ${intArray(orders.map((order) => order.totals.totalMinor))}::bigint[],
+      ${orders.map((order) => order.totals.subtotalMinor)}::bigint[],
+      ${orders.map((order) => order.totals.discountMinor)}::bigint[],
+      ${orders.map((order) => order.totals.shippingMinor)}::bigint[],
+      ${orders.map((order) => order.totals.taxMinor)}::bigint[],
+      ${orders.map((order) => order.totals.totalMinor)}::bigint[],
       ${orders.map((order) => order.priceIncludesTax)}::boolean[],
-      ${intArray(orders.map(itemQuantity))}::integer[],
-      ${uuidArray(orders.map((order) => order.customerId ?? "NULL"))}::uuid[],
+      ${orders.map(itemQuantity)}::integer[],
+      ${orders.map((order) => order.customerId ?? null)}::uuid[],
       ${orders.map((order) => order.email?.toLowerCase() ?? null)}::text[],
       ${orders.map((order) => order.externalReference ?? null)}::text[],
       ${orders.map((order) => jsonOrNull(order.shippingAddress))}::jsonb[],
@@ -117,17 +117,17 @@ export function insertLineRows(tx: TenantTx, orders: readonly NewOrder[]): void 
     insert into order_lines (tenant_id, order_id, line_no, variant_id, sku, title, quantity,
       unit_price_minor, unit_price_exact, discount_minor, tax_minor, total_minor)
     select ${tx.tenantId}::uuid, line.*
-    from unnest(${uuidArray(lines.map(({ orderId }) => orderId))}::uuid[],
-      ${intArray(lines.map(({ lineNo }) => lineNo))}::integer[],
-      ${uuidArray(lines.map(({ line }) => line.variantId ?? "NULL"))}::uuid[],
+    from unnest(${lines.map(({ orderId }) => orderId)}::uuid[],
+      ${lines.map(({ lineNo }) => lineNo)}::integer[],
+      ${lines.map(({ line }) => line.variantId ?? null)}::uuid[],
       ${lines.map(({ line }) => line.sku)}::text[],
       ${lines.map(({ line }) => line.title)}::text[],
-      ${intArray(lines.map(({ line }) => line.quantity))}::integer[],
-      ${intArray(lines.map(({ line }) => line.unitPriceMinor))}::bigint[],
+      ${lines.map(({ line }) => line.quantity)}::integer[],
+      ${lines.map(({ line }) => line.unitPriceMinor)}::bigint[],
       ${lines.map(({ line }) => line.unitPriceExact ?? null)}::numeric[],
-      ${intArray(lines.map(({ line }) => line.discountMinor))}::bigint[],
-      ${intArray(lines.map(({ line }) => line.taxMinor))}::bigint[],
-      ${intArray(lines.map(({ line }) => line.totalMinor))}::bigint[]) as line`);
+      ${lines.map(({ line }) => line.discountMinor)}::bigint[],
+      ${lines.map(({ line }) => line.taxMinor)}::bigint[],
+      ${lines.map(({ line }) => line.totalMinor)}::bigint[]) as line`);
 }
 
 function itemQuantity(order: NewOrder): number {
@@ -167,12 +167,12 @@ export function updateOrderStates(tx: TenantTx, changes: readonly StateChange[])
     update orders as o
     set status = n.status, version = n.version, refunded_minor = n.refunded_minor,
       updated_at = coalesce(n.at, now())
-    from unnest(${uuidArray(ids)}::uuid[], ${states.map((state) => state.status)}::text[],
-      ${intArray(states.map((state) => state.version))}::integer[],
-      ${intArray(states.map((state) => state.refundedMinor))}::bigint[],
+    from unnest(${ids}::uuid[], ${states.map((state) => state.status)}::text[],
+      ${states.map((state) => state.version)}::integer[],
+      ${states.map((state) => state.refundedMinor)}::bigint[],
       ${changes.map((change) => change.at?.toISOString() ?? null)}::timestamptz[])
       as n (id, status, version, refunded_minor, at)
-    where o.tenant_id = ${tx.tenantId} and o.id = n.id and o.id = any(${uuidArray(ids)}::uuid[])
+    where o.tenant_id = ${tx.tenantId} and o.id = n.id and o.id = any(${ids}::uuid[])
       and o.id >= ${low}::uuid and o.id <= ${high}::uuid`);
 }
 

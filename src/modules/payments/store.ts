@@ -1,6 +1,6 @@
 import { newId } from "../../kernel/ids.ts";
 import type { TenantTx } from "../../platform/db/db.ts";
-import { intArray, sql, uuidArray } from "../../platform/db/sql.ts";
+import { sql } from "../../platform/db/sql.ts";
 import type {
   NewPayment,
   Payment,
@@ -34,13 +34,13 @@ export function insertPayments(tx: TenantTx, dated: readonly DatedPayment[]): vo
       amount_minor, instrument_token, created_at, updated_at)
     select ${tx.tenantId}::uuid, id, order_id, attempt, provider, capture_mode, 'created', currency,
       amount_minor, instrument_token, created_at, created_at
-    from unnest(${uuidArray(payments.map(({ id }) => id))}::uuid[],
-      ${uuidArray(payments.map(({ orderId }) => orderId))}::uuid[],
-      ${intArray(payments.map(({ attempt }) => attempt ?? 1))}::smallint[],
+    from unnest(${payments.map(({ id }) => id)}::uuid[],
+      ${payments.map(({ orderId }) => orderId)}::uuid[],
+      ${payments.map(({ attempt }) => attempt ?? 1)}::smallint[],
       ${payments.map(({ provider }) => provider)}::text[],
       ${payments.map(({ captureMode }) => captureMode ?? "automatic")}::text[],
       ${payments.map(({ currency }) => currency)}::text[],
-      ${intArray(payments.map(({ amountMinor }) => amountMinor))}::bigint[],
+      ${payments.map(({ amountMinor }) => amountMinor)}::bigint[],
       ${payments.map(({ instrumentToken }) => instrumentToken ?? null)}::text[],
       ${dated.map(({ createdAt }) => createdAt)}::timestamptz[])
       as new (id, order_id, attempt, provider, capture_mode, currency, amount_minor,
@@ -63,20 +63,20 @@ export function insertSettledPayments(tx: TenantTx, rows: readonly SettledRow[])
     select ${tx.tenantId}::uuid, id, order_id, attempt, provider, capture_mode, status, currency,
       amount_minor, authorised_minor, captured_minor, instrument_token, provider_reference,
       failure_code, version, at, at
-    from unnest(${uuidArray(states.map(({ id }) => id))}::uuid[],
-      ${uuidArray(states.map(({ orderId }) => orderId))}::uuid[],
-      ${intArray(states.map(({ attempt }) => attempt))}::smallint[],
+    from unnest(${states.map(({ id }) => id)}::uuid[],
+      ${states.map(({ orderId }) => orderId)}::uuid[],
+      ${states.map(({ attempt }) => attempt)}::smallint[],
       ${states.map(({ provider }) => provider)}::text[],
       ${states.map(({ captureMode }) => captureMode)}::text[],
       ${states.map(({ status }) => status)}::text[],
       ${states.map(({ currency }) => currency)}::text[],
-      ${intArray(states.map(({ amountMinor }) => amountMinor))}::bigint[],
-      ${intArray(states.map(({ authorisedMinor }) => authorisedMinor))}::bigint[],
-      ${intArray(states.map(({ capturedMinor }) => capturedMinor))}::bigint[],
+      ${states.map(({ amountMinor }) => amountMinor)}::bigint[],
+      ${states.map(({ authorisedMinor }) => authorisedMinor)}::bigint[],
+      ${states.map(({ capturedMinor }) => capturedMinor)}::bigint[],
       ${rows.map(({ payment }) => payment.instrumentToken ?? null)}::text[],
       ${states.map(({ providerReference }) => providerReference ?? null)}::text[],
       ${states.map(({ failureCode }) => failureCode ?? null)}::text[],
-      ${intArray(states.map(({ version }) => version))}::integer[],
+      ${states.map(({ version }) => version)}::integer[],
       ${states.map(({ createdAt }) => createdAt.toISOString())}::timestamptz[])
       as new (id, order_id, attempt, provider, capture_mode, status, currency, amount_minor,
         authorised_minor, captured_minor, instrument_token, provider_reference, failure_code,
@@ -94,7 +94,7 @@ export async function lockPayments(
       instrument_last4, provider_reference, failure_code, next_action_url, created_at,
       updated_at, version
     from payments
-    where tenant_id = ${tx.tenantId} and id = any(${uuidArray(ids)}::uuid[])
+    where tenant_id = ${tx.tenantId} and id = any(${ids}::uuid[])
     order by id
     for update`);
   return new Map(rows.map((row) => [row.id, toPayment(row)]));
@@ -126,7 +126,7 @@ export async function pendingOperations(
     select id, payment_id, kind, amount_minor, status, basis, reason, failure_code, requested_at,
       settled_at
     from payment_operations
-    where tenant_id = ${tx.tenantId} and payment_id = any(${uuidArray(paymentIds)}::uuid[])
+    where tenant_id = ${tx.tenantId} and payment_id = any(${paymentIds}::uuid[])
       and status = 'pending'
     order by id`);
   return rows.map(toOperation);
@@ -142,18 +142,18 @@ export function updatePayments(tx: TenantTx, payments: readonly Payment[]): void
       instrument_last4 = n.instrument_last4, provider_reference = n.provider_reference,
       failure_code = n.failure_code, next_action_url = n.next_action_url,
       version = n.version, updated_at = n.updated_at
-    from unnest(${uuidArray(payments.map(({ id }) => id))}::uuid[],
+    from unnest(${payments.map(({ id }) => id)}::uuid[],
       ${payments.map(({ status }) => status)}::text[],
-      ${intArray(payments.map((payment) => payment.authorisedMinor))}::bigint[],
-      ${intArray(payments.map((payment) => payment.capturedMinor))}::bigint[],
-      ${intArray(payments.map((payment) => payment.refundedMinor))}::bigint[],
+      ${payments.map((payment) => payment.authorisedMinor)}::bigint[],
+      ${payments.map((payment) => payment.capturedMinor)}::bigint[],
+      ${payments.map((payment) => payment.refundedMinor)}::bigint[],
       ${payments.map(({ isVoided }) => isVoided)}::boolean[],
       ${payments.map(({ instrument }) => instrument?.brand ?? null)}::text[],
       ${payments.map(({ instrument }) => instrument?.last4 ?? null)}::text[],
       ${payments.map(({ providerReference }) => providerReference ?? null)}::text[],
       ${payments.map(({ failureCode }) => failureCode ?? null)}::text[],
       ${payments.map(({ nextActionUrl }) => nextActionUrl ?? null)}::text[],
-      ${intArray(payments.map(({ version }) => version))}::integer[],
+      ${payments.map(({ version }) => version)}::integer[],
       ${payments.map(({ updatedAt }) => updatedAt)}::timestamptz[])
       as n (id, status, authorised_minor, captured_minor, refunded_minor, is_voided,
         instrument_brand, instrument_last4, provider_reference, failure_code, next_action_url,
@@ -215,7 +215,7 @@ export function settleOperations(tx: TenantTx, settled: readonly SettledOperatio
     update payment_operations as o
     set status = n.status, provider_reference = n.reference, failure_code = n.failure_code,
       settled_at = n.settled_at
-    from unnest(${uuidArray(settled.map(({ id }) => id))}::uuid[],
+    from unnest(${settled.map(({ id }) => id)}::uuid[],
       ${settled.map(({ status }) => status)}::text[],
       ${settled.map(({ reference }) => reference)}::text[],
       ${settled.map(({ failureCode }) => failureCode ?? null)}::text[],
@@ -236,8 +236,8 @@ export function insertDeadLetters(tx: TenantTx, letters: readonly NewDeadLetter[
   tx.write(sql("payments.insert_dead_letters")`
     insert into payment_dead_letters (tenant_id, id, payment_id, kind, detail)
     select ${tx.tenantId}::uuid, id, payment_id, kind, detail
-    from unnest(${uuidArray(letters.map(() => newId()))}::uuid[],
-      ${uuidArray(letters.map(({ paymentId }) => paymentId))}::uuid[],
+    from unnest(${letters.map(() => newId())}::uuid[],
+      ${letters.map(({ paymentId }) => paymentId)}::uuid[],
       ${letters.map(({ kind }) => kind)}::text[],
       ${letters.map(({ detail }) => JSON.stringify(detail))}::jsonb[])
       as new (id, payment_id, kind, detail)
@@ -292,7 +292,7 @@ export async function rememberEvents(
       from unnest(${ordered.map(({ provider }) => provider)}::text[],
         ${ordered.map(({ eventId }) => eventId)}::text[],
         ${ordered.map(({ type }) => type)}::text[],
-        ${uuidArray(ordered.map(({ paymentId }) => paymentId))}::uuid[],
+        ${ordered.map(({ paymentId }) => paymentId)}::uuid[],
         ${ordered.map(({ bodySha256 }) => bodySha256)}::text[])
         as new (provider, event_id, type, payment_id, body_sha256)
       on conflict (tenant_id, provider, event_id) do update set event_id = known.event_id
@@ -326,8 +326,8 @@ export function markChecked(
 ): void {
   tx.write(sql("payments.mark_checked")`
     update payments set checked_at = now()
-    where tenant_id = ${tx.tenantId} and id = any(${uuidArray(paymentIds)}::uuid[])`);
+    where tenant_id = ${tx.tenantId} and id = any(${paymentIds}::uuid[])`);
   tx.write(sql("payments.mark_operations_checked")`
     update payment_operations set checked_at = now()
-    where tenant_id = ${tx.tenantId} and id = any(${uuidArray(operationIds)}::uuid[])`);
+    where tenant_id = ${tx.tenantId} and id = any(${operationIds}::uuid[])`);
 }

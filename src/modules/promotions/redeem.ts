@@ -1,6 +1,6 @@
 import type { Result } from "../../kernel/result.ts";
 import type { TenantTx } from "../../platform/db/db.ts";
-import { intArray, sql, uuidArray } from "../../platform/db/sql.ts";
+import { sql } from "../../platform/db/sql.ts";
 import {
   type AttributedEvent,
   appendEvents,
@@ -65,7 +65,7 @@ export async function releaseRedemptions(
   orderIds: readonly string[],
 ): Promise<number> {
   if (orderIds.length === 0) return 0;
-  const orders = uuidArray(orderIds);
+  const orders = orderIds;
   tx.write(sql("promotions.lock_for_release")`
     select 1 from promotions where tenant_id = ${tx.tenantId} and id in (
       select promotion_id from promotion_redemptions
@@ -119,18 +119,18 @@ async function lockState(tx: TenantTx, requests: readonly Redemption[]): Promise
     tx.rows<PromotionRow>(sql("promotions.lock_many")`
       select ${promotionColumns} from promotions p
       where p.tenant_id = ${tx.tenantId}
-        and p.id = any(${uuidArray(uses.map(({ promotionId }) => promotionId))}::uuid[])
+        and p.id = any(${uses.map(({ promotionId }) => promotionId)}::uuid[])
       order by p.id for update`),
     tx.rows<CouponRow>(sql("promotions.lock_coupons")`
       select id, promotion_id, code, status, usage_limit, used_count, version from coupons
-      where tenant_id = ${tx.tenantId} and id = any(${uuidArray(coupons)}::uuid[])
+      where tenant_id = ${tx.tenantId} and id = any(${coupons}::uuid[])
       order by id for update`),
     tx.rows<{ promotion_id: string; customer_id: string; uses: number }>(
       sql("promotions.count_customer_uses")`
         select r.promotion_id, r.customer_id, count(*)::int as uses
         from (select distinct * from unnest(
-            ${uuidArray(pairs.map(({ promotionId }) => promotionId))}::uuid[],
-            ${uuidArray(pairs.map(({ customerId }) => customerId ?? ""))}::uuid[])
+            ${pairs.map(({ promotionId }) => promotionId)}::uuid[],
+            ${pairs.map(({ customerId }) => customerId ?? "")}::uuid[])
           ) as asked (promotion_id, customer_id)
         join promotion_redemptions r on r.tenant_id = ${tx.tenantId}
           and r.promotion_id = asked.promotion_id and r.customer_id = asked.customer_id
@@ -140,7 +140,7 @@ async function lockState(tx: TenantTx, requests: readonly Redemption[]): Promise
     tx.rows<{ order_id: string; promotion_id: string }>(sql("promotions.uses_in_force")`
       select order_id, promotion_id from promotion_redemptions
       where tenant_id = ${tx.tenantId} and released_at is null
-        and order_id = any(${uuidArray(requests.map(({ orderId }) => orderId))}::uuid[])`),
+        and order_id = any(${requests.map(({ orderId }) => orderId)}::uuid[])`),
   ]);
   return {
     promotions: new Map(promotionRows.map((row) => [row.id, toPromotion(row)])),
@@ -153,15 +153,13 @@ async function lockState(tx: TenantTx, requests: readonly Redemption[]): Promise
 }
 
 function insertUses(tx: TenantTx, uses: readonly DecidedUse[]): void {
-  const nullable = (ids: readonly (string | null)[]) =>
-    `{${ids.map((id) => id ?? "NULL").join(",")}}`;
   tx.write(sql("promotions.insert_redemptions")`
     insert into promotion_redemptions (tenant_id, order_id, promotion_id, coupon_id, customer_id)
     select ${tx.tenantId}, order_id, promotion_id, coupon_id, customer_id
-    from unnest(${uuidArray(uses.map(({ orderId }) => orderId))}::uuid[],
-      ${uuidArray(uses.map(({ promotionId }) => promotionId))}::uuid[],
-      ${nullable(uses.map(({ couponId }) => couponId))}::uuid[],
-      ${nullable(uses.map(({ customerId }) => customerId))}::uuid[])
+    from unnest(${uses.map(({ orderId }) => orderId)}::uuid[],
+      ${uses.map(({ promotionId }) => promotionId)}::uuid[],
+      ${uses.map(({ couponId }) => couponId)}::uuid[],
+      ${uses.map(({ customerId }) => customerId)}::uuid[])
       as u (order_id, promotion_id, coupon_id, customer_id)
     on conflict (tenant_id, order_id, promotion_id) do update set coupon_id = excluded.coupon_id,
       customer_id = excluded.customer_id, redeemed_at = now(), released_at = null`);
@@ -172,16 +170,16 @@ function moveCounts(tx: TenantTx, uses: readonly DecidedUse[], direction: 1 | -1
   const promotions = countBy(uses.map(({ promotionId }) => promotionId));
   tx.write(sql("promotions.move_counts")`
     update promotions p set used_count = p.used_count + u.moved
-    from unnest(${uuidArray([...promotions.keys()])}::uuid[],
-      ${intArray([...promotions.values()].map((count) => count * direction))}::int[])
+    from unnest(${[...promotions.keys()]}::uuid[],
+      ${[...promotions.values()].map((count) => count * direction)}::int[])
       as u (id, moved)
     where p.tenant_id = ${tx.tenantId} and p.id = u.id`);
   const coupons = countBy(uses.flatMap(({ couponId }) => (couponId === null ? [] : [couponId])));
   if (coupons.size === 0) return;
   tx.write(sql("promotions.move_coupon_counts")`
     update coupons c set used_count = c.used_count + u.moved
-    from unnest(${uuidArray([...coupons.keys()])}::uuid[],
-      ${intArray([...coupons.values()].map((count) => count * direction))}::int[])
+    from unnest(${[...coupons.keys()]}::uuid[],
+      ${[...coupons.values()].map((count) => count * direction)}::int[])
       as u (id, moved)
     where c.tenant_id = ${tx.tenantId} and c.id = u.id`);
 }

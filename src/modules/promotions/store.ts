@@ -1,12 +1,5 @@
 import type { TenantTx } from "../../platform/db/db.ts";
-import {
-  type Fragment,
-  fragment,
-  intArray,
-  joinFragments,
-  sql,
-  uuidArray,
-} from "../../platform/db/sql.ts";
+import { type Fragment, fragment, joinFragments, sql } from "../../platform/db/sql.ts";
 import type { Coupon, CouponId, Promotion, PromotionId } from "./contract.ts";
 
 /** Columns of a promotion, `p`. */
@@ -90,10 +83,10 @@ export async function insertCoupons(
   const rows = await tx.rows<{ id: CouponId }>(sql("promotions.insert_coupons")`
     insert into coupons (tenant_id, id, promotion_id, code, status, usage_limit)
     select ${tx.tenantId}, c.id, c.promotion_id, c.code, c.status, c.usage_limit
-    from unnest(${uuidArray(coupons.map(({ id }) => id))}::uuid[],
-      ${uuidArray(coupons.map(({ promotionId }) => promotionId))}::uuid[],
+    from unnest(${coupons.map(({ id }) => id)}::uuid[],
+      ${coupons.map(({ promotionId }) => promotionId)}::uuid[],
       ${coupons.map(({ code }) => code)}::text[], ${coupons.map(({ status }) => status)}::text[],
-      ${intArray(coupons.map(({ usageLimit }) => usageLimit))}::int[])
+      ${coupons.map(({ usageLimit }) => usageLimit)}::int[])
       as c (id, promotion_id, code, status, usage_limit)
     order by c.code
     on conflict do nothing
@@ -184,7 +177,7 @@ export async function findCoupons(
   const rows = await tx.rows<CouponRow>(sql("promotions.find_coupons")`
     select id, promotion_id, code, status, usage_limit, used_count, version from coupons
     where tenant_id = ${tx.tenantId}
-      and (id = any(${uuidArray(ids)}::uuid[]) or code = any(${codes}::text[]))`);
+      and (id = any(${ids}::uuid[]) or code = any(${codes}::text[]))`);
   return rows.map(toCoupon);
 }
 
@@ -196,7 +189,7 @@ export async function existingPromotions(
   const rows = await tx.rows<{ id: PromotionId; trigger: Promotion["trigger"] }>(
     sql("promotions.existing")`
       select id, trigger from promotions
-      where tenant_id = ${tx.tenantId} and id = any(${uuidArray(ids)}::uuid[])`,
+      where tenant_id = ${tx.tenantId} and id = any(${ids}::uuid[])`,
   );
   return new Map(rows.map(({ id, trigger }) => [id, trigger]));
 }

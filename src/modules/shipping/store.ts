@@ -1,5 +1,5 @@
 import type { TenantTx } from "../../platform/db/db.ts";
-import { fragment, intArray, sql, uuidArray } from "../../platform/db/sql.ts";
+import { fragment, sql } from "../../platform/db/sql.ts";
 import type {
   ShippingMethod,
   ShippingMethodId,
@@ -152,10 +152,10 @@ export function replaceRates(tx: TenantTx, { id, rates }: ShippingMethod): void 
   tx.write(sql("shipping.insert_rates")`
     insert into shipping_rates (tenant_id, method_id, zone_id, currency, price, free_above_minor)
     select ${tx.tenantId}, ${id}, zone_id, currency, price, free_above_minor
-    from unnest(${uuidArray(rates.map(({ zoneId }) => zoneId))}::uuid[],
+    from unnest(${rates.map(({ zoneId }) => zoneId)}::uuid[],
       ${rates.map(({ currency }) => currency)}::text[],
       ${rates.map(({ price }) => JSON.stringify(price))}::jsonb[],
-      ${intArray(rates.map(({ freeAboveMinor }) => freeAboveMinor))}::bigint[])
+      ${rates.map(({ freeAboveMinor }) => freeAboveMinor)}::bigint[])
       as r (zone_id, currency, price, free_above_minor)`);
 }
 

@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream";
 import type pg from "pg";
 import { assert } from "../../kernel/assert.ts";
 import type { TenantId } from "../../kernel/ids.ts";
+import { encodeArrays } from "./array-parameters.ts";
 import { DbError, toDbError } from "./errors.ts";
 import type { Lease } from "./pool.ts";
 import { type Statement, sql } from "./sql.ts";
@@ -253,7 +254,7 @@ function submit(
   prepare: boolean,
 ): Promise<pg.QueryResult> {
   gatherWrites(client);
-  const values = statement.values as unknown[];
+  const values = encodeArrays(statement);
   if (!prepare || statement.name === "") return client.query(statement.text, values);
   return client.query({ name: statement.name, text: statement.text, values });
 }

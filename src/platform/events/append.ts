@@ -1,6 +1,6 @@
 import { assert } from "../../kernel/assert.ts";
 import { newId } from "../../kernel/ids.ts";
-import { intArray, jsonArray, sql, textArray, uuidArray } from "../db/sql.ts";
+import { sql } from "../db/sql.ts";
 import type { TenantTx } from "../db/transaction.ts";
 import { poke } from "../wakeup/poke.ts";
 import { type EventMetadata, type EventOrigin, eventsTopic, type NewEvent } from "./event.ts";
@@ -63,15 +63,15 @@ function insertEvents(tx: TenantTx, rows: readonly AttributedEvent[]): void {
     select ${tx.tenantId}::uuid, id, (select platform.event_horizon()), version, stream_version,
       coalesce(to_timestamp(occurred_ms / 1000.0), clock_timestamp()),
       stream, type, request_id, data, metadata
-    from unnest(${uuidArray(rows.map(() => newId()))}::uuid[],
-      ${intArray(rows.map(({ event }) => event.version))}::smallint[],
-      ${intArray(rows.map(({ streamVersion }) => streamVersion ?? null))}::integer[],
-      ${intArray(rows.map(occurredMs))}::bigint[],
-      ${textArray(rows.map(({ event }) => event.stream))}::text[],
-      ${textArray(rows.map(({ event }) => event.type))}::text[],
-      ${textArray(rows.map(({ origin }) => origin.requestId))}::text[],
-      ${jsonArray(rows.map(({ event }) => encodeData(event)))}::jsonb[],
-      ${jsonArray(metadata)}::jsonb[])
+    from unnest(${rows.map(() => newId())}::uuid[],
+      ${rows.map(({ event }) => event.version)}::smallint[],
+      ${rows.map(({ streamVersion }) => streamVersion ?? null)}::integer[],
+      ${rows.map(occurredMs)}::bigint[],
+      ${rows.map(({ event }) => event.stream)}::text[],
+      ${rows.map(({ event }) => event.type)}::text[],
+      ${rows.map(({ origin }) => origin.requestId)}::text[],
+      ${rows.map(({ event }) => encodeData(event))}::jsonb[],
+      ${metadata}::jsonb[])
       as new (id, version, stream_version, occurred_ms, stream, type, request_id, data, metadata)`);
 }
 

@@ -1,6 +1,6 @@
 import { lowestIdAt, type TenantId } from "../../kernel/ids.ts";
 import type { Db } from "../db/db.ts";
-import { fragment, joinFragments, sql, uuidArray } from "../db/sql.ts";
+import { fragment, joinFragments, sql } from "../db/sql.ts";
 import { poke } from "../wakeup/poke.ts";
 import type { DeadLetterState } from "./dead-letters.ts";
 import { eventsTopic, type LogPlace } from "./event.ts";
@@ -151,7 +151,7 @@ function matching({ subscription, tenantId, eventIds }: DeadLetterFilter) {
   if (subscription !== undefined) parts.push(fragment`d.subscription = ${subscription}`);
   if (tenantId !== undefined) parts.push(fragment`d.tenant_id = ${tenantId}`);
   if (eventIds !== undefined) {
-    parts.push(fragment`d.event_id = any(${uuidArray(eventIds)}::uuid[])`);
+    parts.push(fragment`d.event_id = any(${eventIds}::uuid[])`);
   }
   return joinFragments(parts, " and ");
 }

@@ -1,6 +1,6 @@
 import type { Db } from "../db/db.ts";
 import { DbError } from "../db/errors.ts";
-import { intArray, type Statement, sql } from "../db/sql.ts";
+import { type Statement, sql } from "../db/sql.ts";
 import type { Tx } from "../db/transaction.ts";
 import type { LogPlace } from "./event.ts";
 
@@ -99,10 +99,10 @@ function saveIdle(node: string, idle: readonly HeldPartition[]): Statement {
     update platform.event_cursors c set horizon = n.horizon, position = n.position,
       moved_at = clock_timestamp()
     from unnest(${idle.map(({ subscription }) => subscription)}::text[],
-      ${intArray(idle.map(({ partition }) => partition))}::smallint[],
-      ${intArray(idle.map(({ token }) => token))}::bigint[],
-      ${intArray(idle.map(({ horizon }) => horizon))}::bigint[],
-      ${intArray(idle.map(({ position }) => position))}::bigint[])
+      ${idle.map(({ partition }) => partition)}::smallint[],
+      ${idle.map(({ token }) => token)}::bigint[],
+      ${idle.map(({ horizon }) => horizon)}::bigint[],
+      ${idle.map(({ position }) => position)}::bigint[])
       as n (subscription, partition, token, horizon, position)
     where c.subscription = n.subscription and c.partition = n.partition and c.token = n.token
       and c.holder = ${node} and (c.horizon, c.position) < (n.horizon, n.position)`;
@@ -163,8 +163,8 @@ export async function releaseHeld(
       tx.write(sql("events.release")`
         update platform.event_cursors c set holder = null, expires_at = '-infinity'
         from unnest(${held.map(({ subscription }) => subscription)}::text[],
-          ${intArray(held.map(({ partition }) => partition))}::smallint[],
-          ${intArray(held.map(({ token }) => token))}::bigint[])
+          ${held.map(({ partition }) => partition)}::smallint[],
+          ${held.map(({ token }) => token)}::bigint[])
           as n (subscription, partition, token)
         where c.subscription = n.subscription and c.partition = n.partition
           and c.token = n.token and c.holder = ${node}`);
@@ -192,10 +192,10 @@ export function advance(tx: Tx, node: string, checkpoint: readonly HeldPartition
   if (!first) return;
   tx.write(sql("events.advance")`
     select platform.advance_cursors(${first.subscription}, ${node},
-      ${intArray(checkpoint.map(({ partition }) => partition))}::smallint[],
-      ${intArray(checkpoint.map(({ token }) => token))}::bigint[],
-      ${intArray(checkpoint.map(({ horizon }) => horizon))}::bigint[],
-      ${intArray(checkpoint.map(({ position }) => position))}::bigint[])`);
+      ${checkpoint.map(({ partition }) => partition)}::smallint[],
+      ${checkpoint.map(({ token }) => token)}::bigint[],
+      ${checkpoint.map(({ horizon }) => horizon)}::bigint[],
+      ${checkpoint.map(({ position }) => position)}::bigint[])`);
 }
 
 /** Whether a transaction failed because {@link advance} found a lease lost. */

@@ -1,5 +1,5 @@
 import type { TenantId } from "../../kernel/ids.ts";
-import { intArray, sql, uuidArray } from "../db/sql.ts";
+import { sql } from "../db/sql.ts";
 import type { Tx } from "../db/transaction.ts";
 import type { RecordedEvent } from "./event.ts";
 import { eventColumns } from "./queries.ts";
@@ -30,15 +30,15 @@ export function park(tx: Tx, subscription: string, parked: readonly ParkedEvent[
       position, stream, type, state, attempts, error)
     select tenant_id, ${subscription}, event_id, partition, horizon, position, stream, type, state,
       attempts, error
-    from unnest(${uuidArray(events.map(({ tenantId }) => tenantId))}::uuid[],
-      ${uuidArray(events.map(({ id }) => id))}::uuid[],
-      ${intArray(events.map(({ partition }) => partition))}::smallint[],
-      ${intArray(events.map(({ horizon }) => horizon))}::bigint[],
-      ${intArray(events.map(({ position }) => position))}::bigint[],
+    from unnest(${events.map(({ tenantId }) => tenantId)}::uuid[],
+      ${events.map(({ id }) => id)}::uuid[],
+      ${events.map(({ partition }) => partition)}::smallint[],
+      ${events.map(({ horizon }) => horizon)}::bigint[],
+      ${events.map(({ position }) => position)}::bigint[],
       ${events.map(({ stream }) => stream)}::text[],
       ${events.map(({ type }) => type)}::text[],
       ${parked.map(({ state }) => state)}::text[],
-      ${intArray(parked.map(({ attempts }) => attempts))}::integer[],
+      ${parked.map(({ attempts }) => attempts)}::integer[],
       ${parked.map(({ error }) => describeError(error))}::text[])
       as n (tenant_id, event_id, partition, horizon, position, stream, type, state, attempts, error)
     on conflict (tenant_id, subscription, event_id) do update
@@ -63,7 +63,7 @@ export async function parkedStreams(
     sql("events.parked_streams")`
       select distinct tenant_id as "tenantId", stream, partition from platform.event_dead_letters
       where subscription = ${subscription}
-        and partition = any(${intArray(partitions)}::smallint[])`,
+        and partition = any(${partitions}::smallint[])`,
   );
   return rows.map((row) => ({ key: streamKey(row), partition: row.partition }));
 }
@@ -95,7 +95,7 @@ export async function releasedLetters(
     with touched as (
       select distinct tenant_id, stream from platform.event_dead_letters
       where subscription = ${subscription}
-        and partition = any(${intArray(partitions)}::smallint[])
+        and partition = any(${partitions}::smallint[])
         and state in ('released', 'discarded') limit 100)
     select ${eventColumns}, d.tenant_id as "letterTenantId", d.event_id as "eventId", d.state,
       d.stream as "letterStream"
@@ -120,8 +120,8 @@ export function forgetLetters(
   if (letters.length === 0) return;
   tx.write(sql("events.forget_letters")`
     delete from platform.event_dead_letters d
-    using unnest(${uuidArray(letters.map(({ tenantId }) => tenantId))}::uuid[],
-      ${uuidArray(letters.map(({ eventId }) => eventId))}::uuid[]) as n (tenant_id, event_id)
+    using unnest(${letters.map(({ tenantId }) => tenantId)}::uuid[],
+      ${letters.map(({ eventId }) => eventId)}::uuid[]) as n (tenant_id, event_id)
     where d.tenant_id = n.tenant_id and d.subscription = ${subscription}
       and d.event_id = n.event_id`);
 }

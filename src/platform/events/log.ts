@@ -1,5 +1,5 @@
 import type { Db } from "../db/db.ts";
-import { fragment, intArray, sql } from "../db/sql.ts";
+import { fragment, sql } from "../db/sql.ts";
 import type { LogPlace, RecordedEvent } from "./event.ts";
 import { eventColumns } from "./queries.ts";
 
@@ -129,9 +129,9 @@ async function readLog(db: Db, database: string, range: LogRange): Promise<LogBa
     database,
     (tx) =>
       tx.rows<EventRow>(sql("events.read")`
-        select e.* from unnest(${intArray(partitions)}::smallint[],
-          ${intArray(places.map((place) => place.horizon))}::bigint[],
-          ${intArray(places.map((place) => place.position))}::bigint[])
+        select e.* from unnest(${partitions}::smallint[],
+          ${places.map((place) => place.horizon)}::bigint[],
+          ${places.map((place) => place.position)}::bigint[])
           as cursor (partition, horizon, position)
         cross join lateral (
           select ${eventColumns},

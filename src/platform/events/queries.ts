@@ -1,7 +1,7 @@
 import { assert } from "../../kernel/assert.ts";
 import type { TenantId } from "../../kernel/ids.ts";
 import type { Db } from "../db/db.ts";
-import { type Fragment, fragment, sql, uuidArray } from "../db/sql.ts";
+import { type Fragment, fragment, sql } from "../db/sql.ts";
 import type { Tx } from "../db/transaction.ts";
 import type { RecordedEvent } from "./event.ts";
 
@@ -69,7 +69,7 @@ export function eventsById(
 ): Promise<RecordedEvent[]> {
   return tx.rows<RecordedEvent>(sql("events.by_id")`
     select ${eventColumns} from platform.events e
-    where e.tenant_id = ${tx.tenantId} and e.id = any(${uuidArray(ids)}::uuid[])
+    where e.tenant_id = ${tx.tenantId} and e.id = any(${ids}::uuid[])
     order by e.horizon, e.position`);
 }
 

@@ -1,6 +1,6 @@
 import type { TenantId } from "../../kernel/ids.ts";
 import type { JsonObject } from "../../kernel/json.ts";
-import { intArray, type Statement, sql, uuidArray } from "../db/sql.ts";
+import { type Statement, sql } from "../db/sql.ts";
 import type { Tx } from "../db/transaction.ts";
 import type { JobId, JobOrigin } from "./job.ts";
 import type { LaneKey, OpenLane, Snapshot } from "./lanes.ts";
@@ -80,12 +80,12 @@ export function claimJobs(
   return tx.rows<ClaimedRow>(sql("jobs.claim")`
     with lane as (
       select * from unnest(
-        ${uuidArray(orders.map((order) => order.tenantId))}::uuid[],
+        ${orders.map((order) => order.tenantId)}::uuid[],
         ${`{${orders.map((order) => order.queue).join(",")}}`}::text[],
-        ${intArray(orders.map((order) => order.priority))}::int[],
-        ${intArray(orders.map((order) => order.mark))}::bigint[],
-        ${intArray(orders.map((order) => order.jobsMax))}::int[],
-        ${uuidArray(orders.map((order) => order.batchId))}::uuid[]
+        ${orders.map((order) => order.priority)}::int[],
+        ${orders.map((order) => order.mark)}::bigint[],
+        ${orders.map((order) => order.jobsMax)}::int[],
+        ${orders.map((order) => order.batchId)}::uuid[]
       ) as lane(tenant_id, queue, priority, mark, jobs_max, batch_id)
       where not exists (
         select from job_queues where name = lane.queue and paused_at is not null)
@@ -199,12 +199,12 @@ function lanesBetween(gaps: readonly Gap[]): Statement {
     with recursive lane as (
       select first.*, gap.high_tenant, gap.high_queue, gap.high_priority
       from unnest(
-        ${uuidArray(gaps.map(({ low }) => low.tenantId))}::uuid[],
+        ${gaps.map(({ low }) => low.tenantId)}::uuid[],
         ${quoted(gaps.map(({ low }) => low.queue))}::text[],
-        ${intArray(gaps.map(({ low }) => low.priority))}::int[],
-        ${uuidArray(gaps.map(({ high }) => high.tenantId))}::uuid[],
+        ${gaps.map(({ low }) => low.priority)}::int[],
+        ${gaps.map(({ high }) => high.tenantId)}::uuid[],
         ${quoted(gaps.map(({ high }) => high.queue))}::text[],
-        ${intArray(gaps.map(({ high }) => high.priority))}::int[]
+        ${gaps.map(({ high }) => high.priority)}::int[]
       ) as gap(low_tenant, low_queue, low_priority, high_tenant, high_queue, high_priority)
       cross join lateral (
         select tenant_id, queue, priority, seq from jobs_ready
@@ -230,10 +230,10 @@ function headsBehind(marks: readonly OpenLane[]): Statement {
   return sql("jobs.find_marked_lanes")`
     select mark.tenant_id, mark.queue, mark.priority, head.seq
     from unnest(
-      ${uuidArray(marks.map((mark) => mark.tenantId))}::uuid[],
+      ${marks.map((mark) => mark.tenantId)}::uuid[],
       ${quoted(marks.map((mark) => mark.queue))}::text[],
-      ${intArray(marks.map((mark) => mark.priority))}::int[],
-      ${intArray(marks.map((mark) => mark.mark))}::bigint[]
+      ${marks.map((mark) => mark.priority)}::int[],
+      ${marks.map((mark) => mark.mark)}::bigint[]
     ) as mark(tenant_id, queue, priority, seq)
     cross join lateral (
       select ready.seq from jobs_ready as ready

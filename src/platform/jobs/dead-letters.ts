@@ -1,7 +1,7 @@
 import { type Id, isId, type TenantId } from "../../kernel/ids.ts";
 import type { JsonObject } from "../../kernel/json.ts";
 import type { Page } from "../../kernel/page.ts";
-import { sql, uuidArray } from "../db/sql.ts";
+import { sql } from "../db/sql.ts";
 import type { TenantTx } from "../db/transaction.ts";
 import type { JobId } from "./job.ts";
 
@@ -75,7 +75,7 @@ export async function replayDeadLetters(
   const rows = await tx.rows<{ id: JobId }>(sql("jobs.replay_dead")`
     with letter as materialized (
       select * from jobs_dead
-      where tenant_id = ${tx.tenantId} and id = any (${uuidArray(ids)}::uuid[])
+      where tenant_id = ${tx.tenantId} and id = any (${ids}::uuid[])
       order by id for update
     ), taken as (
       insert into job_uniques (tenant_id, queue, unique_key, job_id)
@@ -103,5 +103,5 @@ export async function replayDeadLetters(
 export function discardDeadLetters(tx: TenantTx, ids: readonly Id<"job">[]): Promise<number> {
   return tx.run(sql("jobs.discard_dead")`
     delete from jobs_dead
-    where tenant_id = ${tx.tenantId} and id = any (${uuidArray(ids)}::uuid[])`);
+    where tenant_id = ${tx.tenantId} and id = any (${ids}::uuid[])`);
 }

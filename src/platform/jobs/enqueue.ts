@@ -1,5 +1,5 @@
 import { assert } from "../../kernel/assert.ts";
-import { intArray, sql, uuidArray } from "../db/sql.ts";
+import { sql } from "../db/sql.ts";
 import type { Tx } from "../db/transaction.ts";
 import { poke } from "../wakeup/poke.ts";
 import {
@@ -114,12 +114,12 @@ function insertReady(rows: readonly JobRow[]) {
       (tenant_id, id, queue, kind, priority, attempts_max, payload, origin)
     select tenant_id, id, queue, kind, priority, attempts_max, payload::json, origin::json
     from unnest(
-      ${uuidArray(rows.map((row) => row.tenantId))}::uuid[],
-      ${uuidArray(rows.map((row) => row.id))}::uuid[],
+      ${rows.map((row) => row.tenantId)}::uuid[],
+      ${rows.map((row) => row.id)}::uuid[],
       ${names(rows.map((row) => row.queue))}::text[],
       ${names(rows.map((row) => row.kind))}::text[],
-      ${intArray(rows.map((row) => row.priority))}::int[],
-      ${intArray(rows.map((row) => row.attemptsMax))}::int[],
+      ${rows.map((row) => row.priority)}::int[],
+      ${rows.map((row) => row.attemptsMax)}::int[],
       string_to_array(${lines(rows.map((row) => row.payload))}, E'\\n'),
       string_to_array(${lines(rows.map((row) => row.origin))}, E'\\n')
     ) as job(tenant_id, id, queue, kind, priority, attempts_max, payload, origin)`;
@@ -131,12 +131,12 @@ function insertScheduled(rows: readonly JobRow[]) {
       (tenant_id, id, queue, kind, priority, attempts_max, payload, origin, run_at)
     select tenant_id, id, queue, kind, priority, attempts_max, payload::json, origin::json, run_at
     from unnest(
-      ${uuidArray(rows.map((row) => row.tenantId))}::uuid[],
-      ${uuidArray(rows.map((row) => row.id))}::uuid[],
+      ${rows.map((row) => row.tenantId)}::uuid[],
+      ${rows.map((row) => row.id)}::uuid[],
       ${names(rows.map((row) => row.queue))}::text[],
       ${names(rows.map((row) => row.kind))}::text[],
-      ${intArray(rows.map((row) => row.priority))}::int[],
-      ${intArray(rows.map((row) => row.attemptsMax))}::int[],
+      ${rows.map((row) => row.priority)}::int[],
+      ${rows.map((row) => row.attemptsMax)}::int[],
       string_to_array(${lines(rows.map((row) => row.payload))}, E'\\n'),
       string_to_array(${lines(rows.map((row) => row.origin))}, E'\\n'),
       ${rows.map((row) => row.runAt ?? null)}::timestamptz[]
@@ -151,12 +151,12 @@ function insertUnique(rows: readonly JobRow[]) {
   return sql("jobs.insert_unique")`
     with job as (
       select * from unnest(
-        ${uuidArray(rows.map((row) => row.tenantId))}::uuid[],
-        ${uuidArray(rows.map((row) => row.id))}::uuid[],
+        ${rows.map((row) => row.tenantId)}::uuid[],
+        ${rows.map((row) => row.id)}::uuid[],
         ${names(rows.map((row) => row.queue))}::text[],
         ${names(rows.map((row) => row.kind))}::text[],
-        ${intArray(rows.map((row) => row.priority))}::int[],
-        ${intArray(rows.map((row) => row.attemptsMax))}::int[],
+        ${rows.map((row) => row.priority)}::int[],
+        ${rows.map((row) => row.attemptsMax)}::int[],
         string_to_array(${lines(rows.map((row) => row.payload))}, E'\\n'),
         string_to_array(${lines(rows.map((row) => row.origin))}, E'\\n'),
         ${rows.map((row) => row.runAt ?? null)}::timestamptz[],

@@ -1,5 +1,5 @@
 import type { Db } from "../db/db.ts";
-import { sql, uuidArray } from "../db/sql.ts";
+import { sql } from "../db/sql.ts";
 import type { ClaimedJob } from "./claim.ts";
 
 /** Writes how far jobs are, together and not too often. */
@@ -39,8 +39,8 @@ export function createProgressWriter(db: Db, database: string): ProgressWriter {
           tx.run(sql("jobs.report_progress")`
             insert into job_progress (tenant_id, job_id, fraction, note)
             select * from unnest(
-              ${uuidArray(taken.map(({ job }) => job.tenantId))}::uuid[],
-              ${uuidArray(taken.map(({ job }) => job.id))}::uuid[],
+              ${taken.map(({ job }) => job.tenantId)}::uuid[],
+              ${taken.map(({ job }) => job.id)}::uuid[],
               ${taken.map(({ fraction }) => fraction)}::real[],
               ${taken.map(({ note }) => note?.slice(0, noteLengthMax) ?? null)}::text[])
             on conflict (tenant_id, job_id) do update

@@ -1,5 +1,5 @@
 import type { TenantId } from "../../kernel/ids.ts";
-import { intArray, type Statement, sql, uuidArray } from "../db/sql.ts";
+import { type Statement, sql } from "../db/sql.ts";
 import type { Tx } from "../db/transaction.ts";
 import type { JobId } from "./job.ts";
 
@@ -53,8 +53,8 @@ export function settlePlainly(tx: Tx, jobs: readonly HeldJob[]): Promise<{ id: J
     with batch as materialized (
       select running.tenant_id, running.id
       from unnest(
-        ${uuidArray(batches.map((batch) => batch.tenantId))}::uuid[],
-        ${uuidArray(batches.map((batch) => batch.id))}::uuid[]
+        ${batches.map((batch) => batch.tenantId)}::uuid[],
+        ${batches.map((batch) => batch.id)}::uuid[]
       ) as wanted(tenant_id, id)
       join jobs_running as running
         on running.tenant_id = wanted.tenant_id and running.id = wanted.id
@@ -63,9 +63,9 @@ export function settlePlainly(tx: Tx, jobs: readonly HeldJob[]): Promise<{ id: J
     insert into jobs_settled (tenant_id, batch_id, job_id)
     select job.tenant_id, job.batch_id, job.job_id
     from unnest(
-      ${uuidArray(jobs.map((job) => job.tenantId))}::uuid[],
-      ${uuidArray(jobs.map((job) => job.batchId))}::uuid[],
-      ${uuidArray(jobs.map((job) => job.id))}::uuid[]
+      ${jobs.map((job) => job.tenantId)}::uuid[],
+      ${jobs.map((job) => job.batchId)}::uuid[],
+      ${jobs.map((job) => job.id)}::uuid[]
     ) as job(tenant_id, batch_id, job_id)
     join batch on batch.id = job.batch_id
     on conflict do nothing
@@ -106,20 +106,20 @@ function settleStatement(jobs: readonly Settlement[]): Statement {
     with batch as materialized (
       select running.tenant_id, running.id, running.queue, running.claimed_at, running.jobs
       from unnest(
-        ${uuidArray(batches.map((batch) => batch.tenantId))}::uuid[],
-        ${uuidArray(batches.map((batch) => batch.id))}::uuid[]
+        ${batches.map((batch) => batch.tenantId)}::uuid[],
+        ${batches.map((batch) => batch.id)}::uuid[]
       ) as wanted(tenant_id, id)
       join jobs_running as running
         on running.tenant_id = wanted.tenant_id and running.id = wanted.id
       for key share of running
     ), outcome as materialized (
       select * from unnest(
-        ${uuidArray(jobs.map((job) => job.tenantId))}::uuid[],
-        ${uuidArray(jobs.map((job) => job.batchId))}::uuid[],
-        ${uuidArray(jobs.map((job) => job.id))}::uuid[],
+        ${jobs.map((job) => job.tenantId)}::uuid[],
+        ${jobs.map((job) => job.batchId)}::uuid[],
+        ${jobs.map((job) => job.id)}::uuid[],
         ${`{${jobs.map((job) => job.outcome).join(",")}}`}::text[],
-        ${intArray(jobs.map((job) => Math.ceil(job.delayMs ?? 0)))}::bigint[],
-        ${intArray(jobs.map((job) => job.keepMs ?? 0))}::bigint[],
+        ${jobs.map((job) => Math.ceil(job.delayMs ?? 0))}::bigint[],
+        ${jobs.map((job) => job.keepMs ?? 0)}::bigint[],
         ${jobs.map((job) => job.error?.slice(0, errorLengthMax).replaceAll("\0", "") ?? null)}::text[]
       ) as outcome(tenant_id, batch_id, job_id, outcome, delay_ms, keep_ms, error)
     ), settled as (
@@ -195,8 +195,8 @@ export interface Batch {
 export function removeBatches(tx: Tx, batches: readonly Batch[]): Promise<{ id: string }[]> {
   return tx.rows(sql("jobs.remove_batches")`
     delete from jobs_running as running using unnest(
-      ${uuidArray(batches.map((batch) => batch.tenantId))}::uuid[],
-      ${uuidArray(batches.map((batch) => batch.id))}::uuid[]
+      ${batches.map((batch) => batch.tenantId)}::uuid[],
+      ${batches.map((batch) => batch.id)}::uuid[]
     ) as batch(tenant_id, id)
     where running.tenant_id = batch.tenant_id and running.id = batch.id
     returning running.id`);
@@ -206,8 +206,8 @@ export function removeBatches(tx: Tx, batches: readonly Batch[]): Promise<{ id: 
 export function forgetSettled(tx: Tx, batches: readonly Batch[]): void {
   tx.write(sql("jobs.forget_settled")`
     delete from jobs_settled as settled using unnest(
-      ${uuidArray(batches.map((batch) => batch.tenantId))}::uuid[],
-      ${uuidArray(batches.map((batch) => batch.id))}::uuid[]
+      ${batches.map((batch) => batch.tenantId)}::uuid[],
+      ${batches.map((batch) => batch.id)}::uuid[]
     ) as batch(tenant_id, id)
     where settled.tenant_id = batch.tenant_id and settled.batch_id = batch.id`);
 }

@@ -1,16 +1,7 @@
 import type { TenantId } from "../../kernel/ids.ts";
 import type { JsonValue } from "../../kernel/json.ts";
 import type { Db } from "../db/db.ts";
-import {
-  type Fragment,
-  fragment,
-  intArray,
-  jsonArray,
-  type Statement,
-  sql,
-  textArray,
-  uuidArray,
-} from "../db/sql.ts";
+import { type Fragment, fragment, type Statement, sql } from "../db/sql.ts";
 import type { TenantTx, Tx } from "../db/transaction.ts";
 import type { SagaId, SagaOrigin, SagaRun, SagaStatus, SagaSteps, StepError } from "./saga.ts";
 
@@ -41,13 +32,13 @@ export function insertSagas(tx: TenantTx, holder: SagaHolder, rows: readonly Sag
       case when held then ${holder.node}::uuid end,
       clock_timestamp() + make_interval(secs => case when held then ${holder.leaseMs / 1000} else 0 end),
       clock_timestamp() + make_interval(secs => timeout_ms / 1000.0), input, origin
-    from unnest(${uuidArray(rows.map(({ id }) => id))}::uuid[],
-      ${textArray(rows.map(({ name }) => name))}::text[],
-      ${intArray(rows.map(({ version }) => version))}::smallint[],
-      ${intArray(rows.map(({ timeoutMs }) => timeoutMs))}::bigint[],
+    from unnest(${rows.map(({ id }) => id)}::uuid[],
+      ${rows.map(({ name }) => name)}::text[],
+      ${rows.map(({ version }) => version)}::smallint[],
+      ${rows.map(({ timeoutMs }) => timeoutMs)}::bigint[],
       ${rows.map(({ held }) => held)}::boolean[],
-      ${jsonArray(rows.map(({ input }) => JSON.stringify(input ?? null)))}::jsonb[],
-      ${jsonArray(rows.map(({ origin }) => JSON.stringify(plainOrigin(origin))))}::jsonb[])
+      ${rows.map(({ input }) => JSON.stringify(input ?? null))}::jsonb[],
+      ${rows.map(({ origin }) => JSON.stringify(plainOrigin(origin)))}::jsonb[])
       as n (id, name, version, timeout_ms, held, input, origin)`);
 }
 
@@ -87,7 +78,7 @@ function changeStatement(
   leaseMs: number,
   changes: readonly SagaChange[],
 ): Statement {
-  const ids = uuidArray(changes.map(({ id }) => id));
+  const ids = changes.map(({ id }) => id);
   return sql("sagas.change")`
     update platform.sagas s
     set steps = s.steps || n.steps, status = n.status,
@@ -98,12 +89,12 @@ function changeStatement(
         then s.holder end,
       due_at = clock_timestamp() + make_interval(secs => coalesce(n.release_ms, ${leaseMs}) / 1000.0)
     from unnest(${ids}::uuid[],
-      ${intArray(changes.map(({ token }) => token))}::integer[],
-      ${jsonArray(changes.map(({ steps }) => JSON.stringify(steps)))}::jsonb[],
-      ${textArray(changes.map(({ status }) => status))}::text[],
-      ${jsonArray(changes.map(({ output }) => json(output)))}::jsonb[],
-      ${jsonArray(changes.map(({ failure }) => json(failure)))}::jsonb[],
-      ${intArray(changes.map(({ releaseForMs }) => releaseForMs ?? null))}::integer[])
+      ${changes.map(({ token }) => token)}::integer[],
+      ${changes.map(({ steps }) => JSON.stringify(steps))}::jsonb[],
+      ${changes.map(({ status }) => status)}::text[],
+      ${changes.map(({ output }) => json(output))}::jsonb[],
+      ${changes.map(({ failure }) => json(failure))}::jsonb[],
+      ${changes.map(({ releaseForMs }) => releaseForMs ?? null)}::integer[])
       as n (id, token, steps, status, output, failure, release_ms)
     where s.tenant_id = ${tenantId} and s.id = any(${ids}::uuid[]) and s.id = n.id
       and s.token = n.token and s.status in ('running', 'compensating')
@@ -140,7 +131,7 @@ export function claimSagas(
       where s.status in ('running', 'compensating') and s.due_at <= clock_timestamp()
         and (s.name, s.version) in (select * from unnest(
           ${want.definitions.map(({ name }) => name)}::text[],
-          ${intArray(want.definitions.map(({ version }) => version))}::smallint[]))
+          ${want.definitions.map(({ version }) => version)}::smallint[]))
       order by s.due_at limit ${want.limit} for update skip locked)
     update platform.sagas s
     set holder = ${holder.node}, token = s.token + 1,
@@ -166,9 +157,9 @@ export async function renewSagas(
   const rows = await tx.rows<{ id: SagaId }>(sql("sagas.renew")`
     update platform.sagas s
     set due_at = clock_timestamp() + make_interval(secs => ${holder.leaseMs / 1000})
-    from unnest(${uuidArray(runs.map(({ tenantId }) => tenantId))}::uuid[],
-      ${uuidArray(runs.map(({ id }) => id))}::uuid[],
-      ${intArray(runs.map(({ token }) => token))}::integer[]) as n (tenant_id, id, token)
+    from unnest(${runs.map(({ tenantId }) => tenantId)}::uuid[],
+      ${runs.map(({ id }) => id)}::uuid[],
+      ${runs.map(({ token }) => token)}::integer[]) as n (tenant_id, id, token)
     where s.tenant_id = n.tenant_id and s.id = n.id and s.token = n.token
       and s.holder = ${holder.node} and s.status in ('running', 'compensating')
     returning s.id`);
@@ -179,9 +170,9 @@ export async function renewSagas(
 export async function releaseSagas(tx: Tx, runs: readonly HeldRun[]): Promise<void> {
   await tx.run(sql("sagas.release")`
     update platform.sagas s set holder = null, due_at = clock_timestamp()
-    from unnest(${uuidArray(runs.map(({ tenantId }) => tenantId))}::uuid[],
-      ${uuidArray(runs.map(({ id }) => id))}::uuid[],
-      ${intArray(runs.map(({ token }) => token))}::integer[]) as n (tenant_id, id, token)
+    from unnest(${runs.map(({ tenantId }) => tenantId)}::uuid[],
+      ${runs.map(({ id }) => id)}::uuid[],
+      ${runs.map(({ token }) => token)}::integer[]) as n (tenant_id, id, token)
     where s.tenant_id = n.tenant_id and s.id = n.id and s.token = n.token
       and s.status in ('running', 'compensating')`);
 }
