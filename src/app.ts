@@ -288,6 +288,9 @@ async function openDatabases(
   }));
 }
 
+/** Jobs of documents share a transaction: so many of them at a time. */
+const documentsAtOnce = 100;
+
 function createAllJobs(
   db: Db,
   databases: readonly OpenDatabase[],
@@ -303,11 +306,13 @@ function createAllJobs(
     ...inventoryJobs(db),
     ...ledgerJobs(db),
     ...paymentJobs(commerce.payments),
-    ...receiptJobs({ findOrders, brandOf }),
+    ...receiptJobs({ db, findOrders, brandOf }),
     ...commerce.orders.jobs,
     ...houseJobs(commerce),
   ];
-  const queues = { [documentsQueue]: { keepDoneForMs: 7 * 24 * 60 * 60_000 } };
+  const queues = {
+    [documentsQueue]: { concurrency: documentsAtOnce, keepDoneForMs: 7 * 24 * 60 * 60_000 },
+  };
   return new Map(
     databases.map(({ name, wakeup }) => [
       name,

@@ -1,8 +1,12 @@
 import { assert } from "../../kernel/assert.ts";
-import { isId } from "../../kernel/ids.ts";
-import { ok } from "../../kernel/result.ts";
-import type { TenantTx } from "../../platform/db/db.ts";
-import { appendEvents, originOf, type RecordedEvent } from "../../platform/events/events.ts";
+import { isId, type TenantId } from "../../kernel/ids.ts";
+import {
+  type BatchReport,
+  type Coalescer,
+  createCoalescer,
+} from "../../platform/coalescer/coalescer.ts";
+import type { Db, TenantTx } from "../../platform/db/db.ts";
+import { type EventOrigin, originOf, writeEvents } from "../../platform/events/events.ts";
 import type { Subscription } from "../../platform/events/subscription.ts";
 import {
   defineJob,
@@ -12,66 +16,109 @@ import {
 } from "../../platform/jobs/jobs.ts";
 import type { Order, OrderId } from "../orders/contract.ts";
 import { renderReceipt } from "./receipt.ts";
-import { insertReceipt } from "./store.ts";
+import { insertReceipts } from "./store.ts";
 
 /** Queue of the jobs that write documents. */
 export const documentsQueue = "documents";
 
 /** What issuing needs; `app.ts` provides it. */
 export interface IssuingDeps {
+  readonly db: Db;
   readonly findOrders: (
     tx: TenantTx,
     ids: readonly OrderId[],
   ) => Promise<ReadonlyMap<OrderId, Order>>;
   readonly brandOf: (tenantId: string) => Promise<string>;
+  readonly onBatch?: (report: BatchReport) => void;
 }
 
 /** Asks for a receipt of every order that is paid; the job has the order's own id. */
 export function receiptSubscription(): Subscription {
   return {
     name: "receipts.issue",
-    types: ["orders.order_paid", "orders.order_placed"],
+    types: ["orders.order_paid"],
     mode: "transactional",
     handle: async (tx, events) => {
-      for (const event of events.filter(isPaid)) {
+      const [first] = events;
+      if (!first) return;
+      const jobs = events.map((event) => {
         const orderId = String(event.data["orderId"]);
-        enqueueJobs(tx, originOf(event), [
-          {
-            kind: "receipts.issue",
-            queue: documentsQueue,
-            id: orderId as JobId,
-            payload: { orderId },
-          },
-        ]);
-      }
+        const origin = originOf(event);
+        const job = { kind: "receipts.issue", queue: documentsQueue, payload: { orderId } };
+        return { ...job, id: orderId as JobId, origin };
+      });
+      enqueueJobs(tx, originOf(first), jobs);
     },
   };
 }
 
-/** An order that is settled at once is placed as paid, and has no step of its own to it. */
-function isPaid({ type, data }: RecordedEvent): boolean {
-  return type === "orders.order_paid" || data["status"] === "paid";
+/** A job that waits for its receipt. */
+interface Issue {
+  readonly origin: EventOrigin;
+  readonly orderId: OrderId;
 }
 
-/** Writes the receipt in the commit that completes the job: exactly one, whatever is repeated. */
+const issuesMax = 200;
+
+/**
+ * Writes receipts, those of a moment in one commit. A job that is run again finds its receipt and
+ * adds nothing: exactly one, whatever is repeated.
+ */
 export function receiptJobs(deps: IssuingDeps): readonly JobDefinition[] {
+  const issues: Coalescer<Issue, undefined> = createCoalescer({
+    name: "receipts.issue",
+    batchMax: issuesMax,
+    inFlightMax: 1,
+    waitingMax: 10_000,
+    // An order that cannot be rendered fails alone.
+    run: (tenantId, batch) => issueReceipts(deps, tenantId as TenantId, batch),
+    ...(deps.onBatch ? { onBatch: deps.onBatch } : {}),
+  });
   const issue = defineJob<{ orderId: string }>({
     kind: "receipts.issue",
     timeoutMs: 30_000,
-    async handle({ ctx, job, transact }) {
+    async handle({ ctx, job }) {
       const { orderId } = job.payload;
       assert(isId(orderId), "a receipt job names an order");
-      const brand = await deps.brandOf(ctx.tenantId);
-      await transact(async (tx) => {
-        const order = (await deps.findOrders(tx, [orderId as OrderId])).get(orderId as OrderId);
-        if (!order) return ok(null);
-        const isNew = await insertReceipt(tx, orderId, renderReceipt(order, brand));
-        if (isNew) appendEvents(tx, ctx, [issued(order)]);
-        return ok(null);
-      });
+      await issues.submit(ctx.tenantId, { origin: ctx, orderId: orderId as OrderId });
     },
   });
   return [issue];
+}
+
+async function issueReceipts(
+  deps: IssuingDeps,
+  tenantId: TenantId,
+  batch: readonly Issue[],
+): Promise<undefined[]> {
+  const brand = await deps.brandOf(tenantId);
+  await deps.db.commit(
+    tenantId,
+    async (tx) => {
+      const orders = await deps.findOrders(
+        tx,
+        batch.map(({ orderId }) => orderId),
+      );
+      // Two jobs of one order are one receipt and one event.
+      const origins = new Map(batch.map(({ origin, orderId }) => [orderId, origin]));
+      const found = [...origins].flatMap(([orderId, origin]) => {
+        const order = orders.get(orderId);
+        return order ? [{ origin, order }] : [];
+      });
+      const isNew = await insertReceipts(
+        tx,
+        found.map(({ order }) => ({ orderId: order.id, document: renderReceipt(order, brand) })),
+      );
+      writeEvents(
+        tx,
+        found
+          .filter(({ order }) => isNew.has(order.id))
+          .map(({ origin, order }) => ({ origin, event: issued(order) })),
+      );
+    },
+    { name: "receipts.issue" },
+  );
+  return batch.map(() => undefined);
 }
 
 function issued({ id, number }: Order) {

@@ -27,6 +27,8 @@ export interface NewJob {
   readonly attemptsMax?: number;
   /** Names it in advance; minted when left out. It does not keep doubles out: `uniqueKey` does. */
   readonly id?: JobId;
+  /** In a batch of several callers: who asked for this one, if not the origin of the call. */
+  readonly origin?: JobOrigin;
 }
 
 /** What became of an enqueued job. */

@@ -100,7 +100,7 @@ export function enqueueJobsReturning(
 
 function rowsOf(tenantId: TenantId, origin: JobOrigin, jobs: readonly NewJob[]): JobRow[] {
   const text = originText(origin);
-  return jobs.map((job) => jobRow(tenantId, text, job));
+  return jobs.map((job) => jobRow(tenantId, job.origin ? originText(job.origin) : text, job));
 }
 
 /** What {@link createJobs} works with; what has a default may be left out. */
