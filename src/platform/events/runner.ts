@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import { type Backoff, fullJitter } from "../../kernel/backoff.ts";
 import { type HeldPartition, type Holder, isLeaseLost } from "./cursors.ts";
 import type { ParkedEvent } from "./dead-letters.ts";
@@ -39,6 +40,13 @@ export interface Runner {
 const batchDefaults = { transactional: 1_000, external: 100 } as const;
 const bytesDefault = 4 * 1024 * 1024;
 const failureBackoff: Backoff = { baseMs: 50, maxMs: 5_000 };
+/**
+ * After a delivery a reader rests twice as long as it took, so that what is appended meanwhile comes
+ * with the next batch: an idle log is read at once, a busy one in fewer, larger batches, and readers
+ * take a third of a machine that buyers need. At most so long, milliseconds.
+ */
+const restMaxMs = 40;
+const restFactor = 2;
 /** How soon to look again at events that a transaction still running holds back. */
 const heldBackMs = { first: 2, max: 64 } as const;
 
@@ -94,8 +102,11 @@ async function runLoop(work: Work): Promise<void> {
     await gate.passed();
     if (stopping.aborted) return;
     try {
-      const isHeldBack = await drain(work);
+      const startedAt = performance.now();
+      const { isHeldBack, hasDelivered } = await drain(work);
       failures = 0;
+      const restMs = Math.min(restFactor * (performance.now() - startedAt), restMaxMs);
+      if (hasDelivered) await pause(restMs, stopping);
       held = isHeldBack ? held + 1 : 0;
       if (isHeldBack) gate.openIn(Math.min(heldBackMs.first * 2 ** (held - 1), heldBackMs.max));
     } catch (error) {
@@ -107,17 +118,30 @@ async function runLoop(work: Work): Promise<void> {
   }
 }
 
-/** Handles what there is. @returns whether a running transaction holds more back */
-async function drain(work: Work): Promise<boolean> {
+interface Drained {
+  /** A running transaction holds more back. */
+  readonly isHeldBack: boolean;
+  readonly hasDelivered: boolean;
+}
+
+const nothing: Drained = { isHeldBack: false, hasDelivered: false };
+
+/** Handles what there is. */
+async function drain(work: Work): Promise<Drained> {
   const { holdings, log, subscription } = work;
   if (await holdings.refresh()) reportLease(work, holdings);
-  if (holdings.list().length === 0) return false;
+  if (holdings.list().length === 0) return nothing;
   const state = await log.look();
-  if (state.paused.has(subscription.name)) return false;
+  if (state.paused.has(subscription.name)) return nothing;
   if (state.released.has(subscription.name)) await replayLetters(work.delivery, holdings.list());
   const news = withNews(holdings.list(), state);
   if (news.length > 0) await consume(work, news, state.watermark);
-  return isHeldBack(holdings.list(), state);
+  return { isHeldBack: isHeldBack(holdings.list(), state), hasDelivered: news.length > 0 };
+}
+
+/** Ends early when the runner stops. */
+async function pause(ms: number, stopping: AbortSignal): Promise<void> {
+  await setTimeout(ms, undefined, { signal: stopping, ref: false }).catch(() => {});
 }
 
 /** Reads and hands over batch after batch up to the watermark. */

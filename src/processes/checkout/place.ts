@@ -133,12 +133,14 @@ async function lockCarts(
   return ids.length === 0 ? new Map() : deps.carts.lock(tx, [...new Set(ids)]);
 }
 
-/** A retry that brings a known order id under no key, or another one, must not fail the whole batch. */
-function findKnownOrders({ deps, tx, items }: Batch): Promise<ReadonlySet<string>> {
-  return deps.findOrderIds(
-    tx,
-    items.map(({ command }) => command.orderId),
-  );
+/**
+ * A retry may bring a known order id under no key, or another one. It is looked for when an order
+ * stands alone: in a batch the insert fails, and the batch is done again one by one.
+ */
+async function findKnownOrders({ deps, tx, items }: Batch): Promise<ReadonlySet<string>> {
+  const [only, ...others] = items;
+  if (!only || others.length > 0) return new Set();
+  return deps.findOrderIds(tx, [only.command.orderId]);
 }
 
 function placedAtOf({ command }: PlaceItem, now: Date): Date {
