@@ -1,4 +1,5 @@
 import type { Duplex } from "node:stream";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type pg from "pg";
 import { assert } from "../../kernel/assert.ts";
 import type { TenantId } from "../../kernel/ids.ts";
@@ -44,6 +45,11 @@ export interface Tx {
    * place to `write` what was gathered until then. Never called when it rolls back.
    */
   beforeCommit(hook: () => void): void;
+  /**
+   * Calls the hooks of {@link beforeCommit} now and lets what was written so far leave: in a long
+   * transaction the server works on one part while the next is prepared.
+   */
+  flush(): Promise<void>;
   /** Calls `hook` once the transaction is durable; never after a rollback, once whatever is retried. */
   afterCommit(hook: () => void): void;
 }
@@ -129,7 +135,7 @@ export function openTransaction(lease: Lease, opening: Opening): OpenTransaction
   };
 
   const first = start(client, opening, send);
-  const tx = createTx(send, { hooks, gathered });
+  const tx = createTx(send, { hooks, gathered, flush });
 
   return {
     tx,
@@ -209,9 +215,16 @@ function enterTenant(tenantId: TenantId, searchPath: string | undefined): Statem
       set_config('search_path', coalesce(${searchPath ?? null}, current_setting('search_path')), true)`;
 }
 
+interface Hooks {
+  readonly hooks: (() => void)[];
+  readonly gathered: (() => void)[];
+  /** Calls and forgets what was gathered. */
+  readonly flush: () => void;
+}
+
 function createTx(
   send: (statement: Statement) => Promise<pg.QueryResult>,
-  { hooks, gathered }: { readonly hooks: (() => void)[]; readonly gathered: (() => void)[] },
+  { hooks, gathered, flush }: Hooks,
 ): Tx {
   return {
     rows: async <Row>(statement: Statement) => (await send(statement)).rows as Row[],
@@ -231,6 +244,10 @@ function createTx(
     },
     beforeCommit(hook) {
       gathered.push(hook);
+    },
+    async flush() {
+      flush();
+      await nextTurn();
     },
     afterCommit(hook) {
       hooks.push(hook);

@@ -302,12 +302,29 @@ interface Written {
   readonly cartId: CartId | null;
 }
 
+/** Orders that are written together: while the server works on one part, the next is prepared. */
+const partMax = 80;
+
 async function write(batch: Batch, placing: readonly Placing[]): Promise<void> {
-  const { deps, tx, results } = batch;
   if (placing.length === 0) return;
+  const { deps, tx } = batch;
   const now = deps.clock();
   const customerIds = await customersOf(deps, tx, placing);
-  const written = placing.map((each, at) => prepare(deps, each, customerIds[at] ?? null, now));
+  for (let from = 0; from < placing.length; from += partMax) {
+    if (from > 0) await tx.flush();
+    const part = placing.slice(from, from + partMax);
+    const written = part.map((each, at) =>
+      prepare(deps, each, customerIds[from + at] ?? null, now),
+    );
+    await writePart(batch, part, written);
+  }
+}
+
+async function writePart(
+  { deps, tx, results }: Batch,
+  placing: readonly Placing[],
+  written: readonly Written[],
+): Promise<void> {
   deps.insertOrders(
     tx,
     written.map(({ origin, order }) => ({ origin, item: order })),
