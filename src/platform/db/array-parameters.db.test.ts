@@ -12,6 +12,7 @@ const nullable = <Value>(values: fc.Arbitrary<Value>) =>
 const whole = (bits: number) => fc.integer({ min: -(2 ** (bits - 1)), max: 2 ** (bits - 1) - 1 });
 const text = fc.string({ unit: "grapheme", maxLength: 120 }).filter((it) => !it.includes("\0"));
 const time = fc.date({ min: new Date(0), max: new Date("2200-01-01"), noInvalidDate: true });
+const json = fc.object({ values: [text, fc.integer()] }).map((value) => JSON.stringify(value));
 const elements: Readonly<Record<string, fc.Arbitrary<readonly unknown[]>>> = {
   uuid: nullable(fc.uuid()),
   smallint: nullable(whole(16)),
@@ -26,9 +27,8 @@ const elements: Readonly<Record<string, fc.Arbitrary<readonly unknown[]>>> = {
       time.map((at) => at.toISOString()),
     ),
   ),
-  jsonb: nullable(
-    fc.object({ values: [text, fc.integer()] }).map((value) => JSON.stringify(value)),
-  ),
+  jsonb: nullable(json),
+  json: nullable(json),
 };
 
 describe("array parameters", () => {

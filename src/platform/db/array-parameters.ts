@@ -221,4 +221,5 @@ const encoders: Readonly<Record<string, Encoder | undefined>> = {
   text: textual(25, []),
   // Version of the format, then the JSON text.
   jsonb: textual(3802, [1]),
+  json: textual(114, []),
 };

@@ -70,8 +70,8 @@ function insertEvents(tx: TenantTx, rows: readonly AttributedEvent[]): void {
       ${rows.map(({ event }) => event.stream)}::text[],
       ${rows.map(({ event }) => event.type)}::text[],
       ${rows.map(({ origin }) => origin.requestId)}::text[],
-      ${rows.map(({ event }) => encodeData(event))}::jsonb[],
-      ${metadata}::jsonb[])
+      ${rows.map(({ event }) => encodeData(event))}::json[],
+      ${metadata}::json[])
       as new (id, version, stream_version, occurred_ms, stream, type, request_id, data, metadata)`);
 }
 
