@@ -16,6 +16,7 @@ import type {
   PaymentOperation,
   ProviderPayment,
   SettledPayment,
+  SettledRecord,
 } from "./contract.ts";
 import type { AttributedPaymentJournal, PaymentsDeps } from "./deps.ts";
 import { createdEvent, letterEvent, operationFailedEvent, stepEvent } from "./events.ts";
@@ -44,33 +45,38 @@ interface Ledger {
 }
 
 /** See `Payments.recordSettled`. */
-export async function recordSettled(
-  deps: Pick<PaymentsDeps, "postJournals"> & { readonly clock: Clock },
+export function recordSettled(
+  clock: Clock,
   tx: TenantTx,
   settled: readonly SettledPayment[],
-): Promise<readonly Payment[]> {
+): readonly SettledRecord[] {
   if (settled.length === 0) return [];
-  const now = deps.clock();
+  const now = clock();
   const fresh = settled.map(({ payment, origin }) => newPayment(payment, origin.occurredAt ?? now));
   const ledger = emptyLedger(new Map(fresh.map((payment) => [payment.id, payment])));
   writeEvents(
     tx,
     settled.map(({ payment, origin }) => ({ origin, event: createdEvent(payment) })),
   );
-  for (const { observation, origin } of settled) {
+  const journals = settled.map(({ observation, origin }) => {
+    const before = ledger.journals.length;
     observe(ledger, observation, origin, origin.occurredAt ?? now);
-  }
+    return ledger.journals.slice(before).map(({ journal }) => journal);
+  });
+  const records = settled.map(({ payment }, index) => ({
+    payment: present(ledger.payments.get(payment.id), "a payment of the batch"),
+    journals: journals[index] ?? [],
+  }));
   insertSettledPayments(
     tx,
-    settled.map(({ payment }) => ({
+    settled.map(({ payment }, index) => ({
       payment,
-      state: present(ledger.payments.get(payment.id), "a payment of the batch"),
+      state: (records[index] as SettledRecord).payment,
     })),
   );
   if (ledger.letters.length > 0) insertDeadLetters(tx, ledger.letters);
   writeEvents(tx, ledger.events);
-  if (ledger.journals.length > 0) await deps.postJournals(tx, ledger.journals);
-  return [...ledger.payments.values()];
+  return records;
 }
 
 /** A payment as it is before anything is known of it. */

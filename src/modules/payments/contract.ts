@@ -348,6 +348,13 @@ export interface SettledPayment {
   readonly origin: EventOrigin;
 }
 
+/** A payment that was recorded with its outcome. */
+export interface SettledRecord {
+  readonly payment: Payment;
+  /** What was captured: the caller posts it, alone or joined with what it paid for. */
+  readonly journals: readonly PaymentJournal[];
+}
+
 /** What the rest of the system may ask of payments. */
 export interface Payments {
   /**
@@ -372,12 +379,13 @@ export interface Payments {
    */
   cancelPayment(ctx: Context, paymentId: PaymentId): Promise<Result<Payment, PaymentNotFound>>;
   /**
-   * Records payments together with their outcome: intent, journals and events at once, one insert for
-   * any number. For providers that settle without a call to anywhere.
+   * Records payments together with their outcome: intent and events at once, one insert for any
+   * number. For providers that settle without a call to anywhere. The journals are the caller's to
+   * post in the same transaction.
    *
    * @returns the payments as they stand, in order
    */
-  recordSettled(tx: TenantTx, settled: readonly SettledPayment[]): Promise<readonly Payment[]>;
+  recordSettled(tx: TenantTx, settled: readonly SettledPayment[]): readonly SettledRecord[];
   /**
    * Merges observations into their payments under the payments' row locks, posts the journals and
    * appends the events: the one way a payment changes, whoever learnt it. Rows are locked in order

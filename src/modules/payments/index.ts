@@ -35,7 +35,7 @@ export function createPayments(deps: PaymentsDeps): Payments {
     createPayments: (tx, ctx, payments) => recordPayments(kit, tx, ctx, payments),
     charge: (ctx, payment) => charge(kit, ctx, payment),
     cancelPayment: (ctx, id) => cancelPayment(kit, ctx, id),
-    recordSettled: (tx, settled) => recordSettled(kit, tx, settled),
+    recordSettled: (tx, settled) => recordSettled(kit.clock, tx, settled),
     advancePayments: (tx, ctx, observations) => advancePayments(kit, tx, ctx, observations),
     capturePayment: (ctx, input) => capturePayment(kit, ctx, input),
     voidPayment: (ctx, input) => voidPayment(kit, ctx, input),

@@ -48,7 +48,7 @@ export const paymentInvariants: readonly PaymentInvariant[] = [
       full join (select e.account, e.currency, sum(e.amount_minor) as held_minor
         from ledger_entries e join ledger_journals j
           on j.tenant_id = e.tenant_id and j.id = e.journal_id
-        where j.kind in ('payment.captured', 'payment.refunded') and e.account like 'provider:%'
+        where j.kind in ('order.sold', 'payment.captured', 'payment.refunded') and e.account like 'provider:%'
         group by e.account, e.currency) l
         on l.account = p.account and l.currency = p.currency
       where coalesce(p.held_minor, 0) <> coalesce(l.held_minor, 0) limit 100`,

@@ -1,6 +1,6 @@
 import { fail, ok, type Result } from "../../kernel/result.ts";
 import type { PricedCart } from "../../modules/carts/contract.ts";
-import type { Journal, JournalId } from "../../modules/ledger/contract.ts";
+import type { Journal, JournalEntry, JournalId } from "../../modules/ledger/contract.ts";
 import type { NewOrder, NewOrderLine, OrderId } from "../../modules/orders/contract.ts";
 import type { AgreedOrder, Basket, PlaceOrder, PlaceOrderFailure } from "./contract.ts";
 
@@ -149,4 +149,21 @@ export function placementJournal(order: NewOrder, draft: Draft): Journal | undef
       { account: "tax_payable", amountMinor: -prices.taxMinor, currency },
     ],
   };
+}
+
+/**
+ * What an order posts that is paid where it is placed: both journals as one, in which the buyer owes
+ * nothing. Its legs are the sums of theirs.
+ */
+export function saleJournal(
+  placement: Journal,
+  payments: readonly { readonly entries: readonly JournalEntry[] }[],
+): Journal {
+  const legs = new Map<string, JournalEntry>();
+  for (const entry of [placement, ...payments].flatMap(({ entries }) => entries)) {
+    const key = `${entry.account} ${entry.currency}`;
+    const amountMinor = (legs.get(key)?.amountMinor ?? 0) + entry.amountMinor;
+    legs.set(key, { ...entry, amountMinor });
+  }
+  return { ...placement, kind: "order.sold", entries: [...legs.values()] };
 }

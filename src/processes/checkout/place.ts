@@ -7,7 +7,7 @@ import type { TablesByCurrency } from "../../modules/carts/index.ts";
 import type { ReservationId } from "../../modules/inventory/contract.ts";
 import type { Journal } from "../../modules/ledger/contract.ts";
 import type { NewOrder, OrderId } from "../../modules/orders/contract.ts";
-import type { NewPayment, PaymentId } from "../../modules/payments/contract.ts";
+import type { NewPayment, PaymentId, PaymentJournal } from "../../modules/payments/contract.ts";
 import type { TenantTx } from "../../platform/db/db.ts";
 import { claimKeys, storeOutcomes } from "../../platform/idempotency/keys.ts";
 import { inFlight, keyReused } from "../../platform/idempotency/unit-of-work.ts";
@@ -21,7 +21,14 @@ import type {
   PlaceOrderFailure,
 } from "./contract.ts";
 import type { Asked, CheckoutDeps } from "./deps.ts";
-import { type Draft, draftOrder, orderOf, placementJournal, totalOf } from "./draft.ts";
+import {
+  type Draft,
+  draftOrder,
+  orderOf,
+  placementJournal,
+  saleJournal,
+  totalOf,
+} from "./draft.ts";
 
 /** One caller's order. */
 export interface PlaceItem {
@@ -333,18 +340,28 @@ async function writePart(
     tx,
     placing.flatMap(({ cart, item }) => (cart ? [{ cart, orderId: item.command.orderId }] : [])),
   );
+  const captured = await pay(deps, tx, written);
   deps.postJournals(
     tx,
-    placing.flatMap((each, at) => journalOf(each, written[at] as Written)),
+    placing.flatMap((each, at) => journalOf(each, written[at] as Written, captured)),
   );
-  await pay(deps, tx, written);
   for (const [at, { index }] of placing.entries())
     results[index] = ok(outcomeOf(written[at] as Written));
 }
 
-function journalOf({ draft, item }: Placing, { order }: Written): readonly Asked<Journal>[] {
-  const journal = placementJournal(order, draft);
-  return journal ? [{ origin: item.ctx, item: journal }] : [];
+/** What was captured of orders that are paid where they are placed. */
+type Captured = ReadonlyMap<string, readonly PaymentJournal[]>;
+
+function journalOf(
+  { draft, item }: Placing,
+  { order }: Written,
+  captured: Captured,
+): readonly Asked<Journal>[] {
+  const placement = placementJournal(order, draft);
+  if (!placement) return [];
+  const payments = captured.get(order.id) ?? [];
+  const journal = payments.length === 0 ? placement : saleJournal(placement, payments);
+  return [{ origin: item.ctx, item: journal }];
 }
 
 async function customersOf(
@@ -425,7 +442,11 @@ function paymentOf({ payment }: PlaceOrder, order: NewOrder): NewPayment {
  * Records the payments. What settles in this process is settled here and now, in this transaction;
  * for what needs a call to somewhere a saga is written that makes it after the commit.
  */
-async function pay(deps: CheckoutDeps, tx: TenantTx, written: readonly Written[]): Promise<void> {
+async function pay(
+  deps: CheckoutDeps,
+  tx: TenantTx,
+  written: readonly Written[],
+): Promise<Captured> {
   const remote = written.filter(({ sagaId }) => sagaId !== null);
   deps.createPayments(
     tx,
@@ -444,7 +465,7 @@ async function pay(deps: CheckoutDeps, tx: TenantTx, written: readonly Written[]
     );
   }
   const instant = written.filter(({ isInstant }) => isInstant);
-  await settleInstantly(deps, tx, instant);
+  return settleInstantly(deps, tx, instant);
 }
 
 function sagaInput({ order, payment, cartId, claim }: Written): PayOrder {
@@ -462,13 +483,13 @@ async function settleInstantly(
   deps: CheckoutDeps,
   tx: TenantTx,
   instant: readonly Written[],
-): Promise<void> {
+): Promise<Captured> {
   const sold: Asked<ReservationId>[] = instant
     .filter(({ order, holdsStock }) => holdsStock && order.status === "paid")
     .map(({ origin, order }) => ({ origin, item: reservationIdOf(order.id) }));
   if (sold.length > 0) await deps.commitReservations(tx, sold);
   const paying = instant.flatMap(({ origin, payment }) => (payment ? [{ origin, payment }] : []));
-  if (paying.length === 0) return;
+  if (paying.length === 0) return new Map();
   const settled = await Promise.all(
     paying.map(async ({ origin, payment }) => ({
       origin,
@@ -476,7 +497,8 @@ async function settleInstantly(
       observation: await deps.payments.charge(origin, payment),
     })),
   );
-  await deps.payments.recordSettled(tx, settled);
+  const records = deps.payments.recordSettled(tx, settled);
+  return new Map(records.map(({ payment, journals }) => [payment.orderId, journals]));
 }
 
 function outcomeOf({ order, payment, sagaId, isInstant }: Written): CheckoutOutcome {

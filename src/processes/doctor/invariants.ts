@@ -42,7 +42,8 @@ const acrossModules: readonly Invariant[] = [
     sql: `select o.id, o.status, o.total_minor, j.placed
       from orders o
       left join (select journal_id, sum(amount_minor) as placed from ledger_entries
-        where account = 'receivable' group by journal_id) j on j.journal_id = o.id
+        where account = 'receivable' or account like 'provider:%'
+        group by journal_id) j on j.journal_id = o.id
       where o.total_minor <> coalesce(j.placed, 0) limit 100`,
   },
   {
