@@ -56,6 +56,24 @@ describe("a coalescer", () => {
     await Promise.all(later);
   });
 
+  it("starts a batch beside another only for as many callers as it is told", async () => {
+    const { coalescer, nextBatch } = setup({ inFlightMax: 2, besideMin: 3 });
+    const answers = [coalescer.submit("a", 1)];
+    const first = await nextBatch();
+    answers.push(coalescer.submit("a", 2), coalescer.submit("a", 3), coalescer.submit("a", 4));
+    const beside = await nextBatch();
+    assert.deepEqual(beside.items, [2, 3, 4]);
+    answers.push(coalescer.submit("a", 5));
+    beside.open();
+    await answers[1];
+    // One caller alone waits for the batch that is still under way.
+    first.open();
+    const last = await nextBatch();
+    assert.deepEqual(last.items, [5]);
+    last.open();
+    assert.deepEqual(await Promise.all(answers), ["a1", "a2", "a3", "a4", "a5"]);
+  });
+
   it("keeps the batch size within its limit, in the order of arrival", async () => {
     const { coalescer, nextBatch } = setup({ batchMax: 2 });
     const answers = [1, 2, 3, 4, 5].map((item) => coalescer.submit("a", item));

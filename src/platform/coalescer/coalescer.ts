@@ -8,6 +8,8 @@ export interface CoalescerConfig<Item, Value> {
   readonly batchMax: number;
   /** Batches in flight at once per key. */
   readonly inFlightMax: number;
+  /** Callers that must wait before a batch starts beside another of its key; default 1. */
+  readonly besideMin?: number;
   /** Callers that may wait per key; the next one is refused with ERR_COALESCER_FULL. */
   readonly waitingMax: number;
   /**
@@ -68,13 +70,19 @@ export function createCoalescer<Item, Value>(
   config: CoalescerConfig<Item, Value>,
 ): Coalescer<Item, Value> {
   assert(config.batchMax > 0 && config.inFlightMax > 0, "a coalescer's limits are positive");
+  const { besideMin = 1 } = config;
   const lanes = new Map<string, Lane<Item, Value>>();
   let depth = 0;
+
+  const mayStart = ({ inFlight, waiting }: Lane<Item, Value>): boolean =>
+    inFlight === 0
+      ? waiting.length > 0
+      : inFlight < config.inFlightMax && waiting.length >= besideMin;
 
   const pump = (key: string, lane: Lane<Item, Value>): void => {
     lane.scheduled = false;
     if (lane.waiting.length === 0 && lane.inFlight === 0) lanes.delete(key);
-    while (lane.inFlight < config.inFlightMax && lane.waiting.length > 0) {
+    while (mayStart(lane)) {
       const batch = lane.waiting.splice(0, config.batchMax);
       lane.inFlight++;
       void runBatch(config, key, batch).finally(() => {
@@ -104,7 +112,7 @@ export function createCoalescer<Item, Value>(
       const joined = lane;
       return new Promise<Value>((resolve, reject) => {
         joined.waiting.push({ item, resolve, reject });
-        if (joined.scheduled || joined.inFlight >= config.inFlightMax) return;
+        if (joined.scheduled || !mayStart(joined)) return;
         joined.scheduled = true;
         // Behind the current I/O turn: callers woken by the same packet share the first batch.
         setImmediate(pump, key, joined);

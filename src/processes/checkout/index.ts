@@ -27,7 +27,13 @@ import {
   markPaid,
   settledAs,
 } from "./pay.ts";
-import { type PlaceItem, type PlaceResult, placeOrders } from "./place.ts";
+import {
+  type PlaceItem,
+  type PlaceResult,
+  placeOrders,
+  StockRefusedError,
+  type StockTurn,
+} from "./place.ts";
 
 export type { Asked, CheckoutDeps } from "./deps.ts";
 export { reservationIdOf } from "./place.ts";
@@ -84,17 +90,40 @@ export function createCheckout(given: Omit<CheckoutDeps, "payOrder">): Checkout 
   };
 }
 
+/** How long the batches of a brand take stock first after one of their orders was refused, milliseconds. */
+const carefulForMs = 2_000;
+
 function createPlacing(deps: CheckoutDeps): Coalescer<PlaceItem, PlaceResult> {
+  const refusedAt = new Map<string, number>();
+  const place = (tenantId: string, items: readonly PlaceItem[], turn: StockTurn) =>
+    deps.db.commit(tenantId as TenantId, (tx) => placeOrders(deps, tx, items, turn), {
+      name: "checkout.place",
+    });
+  const isCareful = (tenantId: string): boolean => {
+    const at = refusedAt.get(tenantId);
+    if (at === undefined) return false;
+    if (performance.now() - at < carefulForMs) return true;
+    refusedAt.delete(tenantId);
+    return false;
+  };
   return createCoalescer({
     name: "checkout.place",
-    batchMax: 500,
-    inFlightMax: 1,
+    batchMax: 128,
+    inFlightMax: 2,
+    // Small batches cost more than their wait: a second one starts when it pays.
+    besideMin: 64,
     waitingMax: 10_000,
     isSplittable: splitsOnDataErrors,
-    run: (tenantId, items) =>
-      deps.db.commit(tenantId as TenantId, (tx) => placeOrders(deps, tx, items), {
-        name: "checkout.place",
-      }),
+    async run(tenantId, items) {
+      if (isCareful(tenantId)) return place(tenantId, items, "first");
+      try {
+        return await place(tenantId, items, "last");
+      } catch (error) {
+        if (!(error instanceof StockRefusedError)) throw error;
+        refusedAt.set(tenantId, performance.now());
+        return place(tenantId, items, "first");
+      }
+    },
     ...(deps.onBatch ? { onBatch: deps.onBatch } : {}),
   });
 }

@@ -4,7 +4,7 @@ import { newId } from "../../kernel/ids.ts";
 import { fail, ok, type Result } from "../../kernel/result.ts";
 import type { Cart, CartId } from "../../modules/carts/contract.ts";
 import type { TablesByCurrency } from "../../modules/carts/index.ts";
-import type { ReservationId } from "../../modules/inventory/contract.ts";
+import type { ReservationId, ReserveFailure } from "../../modules/inventory/contract.ts";
 import type { Journal } from "../../modules/ledger/contract.ts";
 import type { NewOrder, OrderId } from "../../modules/orders/contract.ts";
 import type { NewPayment, PaymentId, PaymentJournal } from "../../modules/payments/contract.ts";
@@ -67,21 +67,35 @@ interface Found {
 }
 
 /**
+ * When the stock of a batch is taken. `last`: everything else is written before, so that its rows are
+ * locked for the end of the transaction only, and batches of other processes work meanwhile; one order
+ * that is refused makes the batch be done again. `first`: refused orders drop out.
+ */
+export type StockTurn = "first" | "last";
+
+/** A batch that took its stock last had an order without: nothing was kept, do it with stock first. */
+export class StockRefusedError extends Error {
+  override readonly name = "StockRefusedError";
+}
+
+/**
  * Places the orders of one batch in one transaction. Locks are taken in one order by every
- * transaction of the product: idempotency keys, carts, stock, promotions, orders, payments.
+ * transaction of the product: idempotency keys, carts, stock, promotions, orders, payments. Orders
+ * and payments that are written before stock is taken are new: nobody can wait for them.
  *
  * @returns one result per item, in order; a refused item leaves nothing behind
+ * @throws StockRefusedError when stock was to be taken last and did not suffice
  */
 export async function placeOrders(
   deps: CheckoutDeps,
   tx: TenantTx,
   items: readonly PlaceItem[],
+  turn: StockTurn,
 ): Promise<readonly PlaceResult[]> {
   const batch: Batch = { deps, tx, items, results: items.map(() => undefined) };
   const found = await findBaskets(batch);
   const priced = await priceBaskets(batch, found);
-  const placing = await secure(batch, priced);
-  await write(batch, placing);
+  const placing = await secureAndWrite(batch, priced, turn);
   storeOutcomes(
     tx,
     placing.map(({ index, item }) => ({
@@ -90,6 +104,25 @@ export async function placeOrders(
     })),
   );
   return batch.results.map((result) => present(result, "a result for every order of the batch"));
+}
+
+async function secureAndWrite(
+  batch: Batch,
+  priced: readonly Placing[],
+  turn: StockTurn,
+): Promise<readonly Placing[]> {
+  // Promotions are used after stock is had.
+  const usesPromotions = priced.some(({ draft }) => draft.prices.promotions.length > 0);
+  if (turn === "first" || usesPromotions) {
+    const placing = await secure(batch, priced);
+    await write(batch, placing);
+    return placing;
+  }
+  await write(batch, priced);
+  await batch.tx.flush();
+  const reserved = await reserve(batch, priced);
+  if (reserved.some((result) => !result.ok)) throw new StockRefusedError();
+  return priced;
 }
 
 /** Sorts out retries, and finds what each new order is made from. */
@@ -223,9 +256,24 @@ function draftBasket({
 
 /** Takes stock, then promotions; whoever gets one without the other gives it back. */
 async function secure(batch: Batch, placing: readonly Placing[]): Promise<readonly Placing[]> {
-  const { deps, tx, results } = batch;
+  const reserved = await reserve(batch, placing);
+  const kept = placing.filter(({ index }, at) => {
+    const result = present(reserved[at], "a result per reservation");
+    if (!result.ok) batch.results[index] = result;
+    return result.ok;
+  });
+  return redeem(batch, kept);
+}
+
+const nothingToReserve = ok(undefined);
+
+/** Takes the stock of orders. @returns one result per order, in order */
+async function reserve(
+  { deps, tx }: Batch,
+  placing: readonly Placing[],
+): Promise<readonly Result<unknown, ReserveFailure>[]> {
   const holding = placing.filter(({ draft }) => draft.basket.lines.length > 0);
-  if (holding.length === 0) return placing;
+  if (holding.length === 0) return placing.map(() => nothingToReserve);
   const reserved = await deps.reserveStock(
     tx,
     holding.map(({ item, draft }) => ({
@@ -239,17 +287,8 @@ async function secure(batch: Batch, placing: readonly Placing[]): Promise<readon
       },
     })),
   );
-  const refused = new Set<Placing>();
-  for (const [at, each] of holding.entries()) {
-    const result = present(reserved[at], "a result per reservation");
-    if (result.ok) continue;
-    results[each.index] = result;
-    refused.add(each);
-  }
-  return redeem(
-    batch,
-    placing.filter((each) => !refused.has(each)),
-  );
+  const results = new Map(holding.map((each, at) => [each, reserved[at]]));
+  return placing.map((each) => results.get(each) ?? nothingToReserve);
 }
 
 async function redeem(batch: Batch, placing: readonly Placing[]): Promise<readonly Placing[]> {
