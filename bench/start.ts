@@ -86,9 +86,11 @@ async function startOnce(home: string): Promise<Start> {
   const [port = 0] = await freePorts(2);
   const root = path.join(import.meta.dirname, "..");
   const begin = performance.now();
-  const child = spawn(process.execPath, ["src/main.ts"], {
+  const searched = `${path.join(root, "node_modules/.bin")}:${process.env["PATH"] ?? ""}`;
+  // The script replaces its shell: the child is node itself.
+  const child = spawn("sh", ["-c", startScript(root)], {
     cwd: root,
-    env: { PATH: process.env["PATH"] ?? "", PORT: String(port), BRANDOS_HOME: home },
+    env: { PATH: searched, PORT: String(port), BRANDOS_HOME: home },
     stdio: ["ignore", "ignore", "inherit"],
   });
   const ended = once(child, "exit");
@@ -105,6 +107,12 @@ async function startOnce(home: string): Promise<Start> {
     child.kill("SIGTERM");
     await ended;
   }
+}
+
+/** What `npm start` runs, set-up left out. */
+function startScript(root: string): string {
+  const text = readFileSync(path.join(root, "package.json"), "utf8");
+  return (JSON.parse(text) as { scripts: { start: string } }).scripts.start;
 }
 
 interface Asked {

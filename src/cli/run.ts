@@ -17,7 +17,8 @@ export function startCommand(
     ...(options.roles ? { BRANDOS_ROLES: options.roles } : {}),
     ...(nodes > 1 ? { BRANDOS_NODES: String(nodes) } : {}),
   };
-  return runToEnd(path.join(root, "src", "main.ts"), [], env);
+  // As `npm start` does: a smaller young generation costs no throughput (measured) and saves 45 MB.
+  return runToEnd(["--max-semi-space-size=8", path.join(root, "src", "main.ts")], env);
 }
 
 /** `brandos bench NAME`: see `bench/README.md`. */
@@ -27,11 +28,11 @@ export function benchCommand(
   options: { readonly quick?: boolean },
 ): Promise<number> {
   const flags = [...(options.quick ? ["--quick"] : []), ...(output.json ? ["--json"] : [])];
-  return runToEnd(path.join(root, "bench", "main.ts"), [name, ...flags], process.env);
+  return runToEnd([path.join(root, "bench", "main.ts"), name, ...flags], process.env);
 }
 
-function runToEnd(file: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
-  const child = spawn(process.execPath, [file, ...args], { stdio: "inherit", env });
+function runToEnd(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const child = spawn(process.execPath, args, { stdio: "inherit", env });
   // Ctrl-C reaches the child by itself: it belongs to the same terminal. We wait for it.
   const ignore = () => {};
   process.on("SIGINT", ignore);
