@@ -11,7 +11,13 @@ import { changeCart } from "./cart.ts";
 import type { Cart, CartFailure, CartId, CartView, ChangeCart } from "./contract.ts";
 import type { Pricing } from "./pricing.ts";
 import { lockCarts, saveCarts } from "./store.ts";
-import { type CartDeps, loadTables, type TablesByCurrency, viewCart } from "./store-tables.ts";
+import {
+  type CartDeps,
+  loadTables,
+  loadTerms,
+  type TablesByCurrency,
+  viewCart,
+} from "./store-tables.ts";
 
 /** One caller's change. */
 export interface ChangeItem {
@@ -44,18 +50,20 @@ async function changeCarts(
   items: readonly ChangeItem[],
 ): Promise<readonly ChangeOutcome[]> {
   const claims = items.map(({ ctx }) => claimStep(ctx, "carts.change"));
-  const [verdicts, stored, shipping, tax] = await Promise.all([
+  const [verdicts, stored, terms] = await Promise.all([
     claimKeys(tx, claims),
     lockCarts(tx, [...new Set(items.map(({ change }) => change.id))]),
-    deps.source.loadShipping(tx),
-    deps.source.loadTax(tx),
+    loadTerms(
+      deps.source,
+      tx,
+      items.flatMap(({ change }) => change.patch.couponCodes ?? []),
+    ),
   ]);
   const carts = new Map<CartId, Cart>(stored);
   const decided = items.map(({ change }, index) => decide(carts, change, verdicts[index]));
   const tables = await loadTables(deps.source, tx, {
     carts: decided.flatMap((each) => (each.ok && "cart" in each.value ? [each.value.cart] : [])),
-    shipping,
-    tax,
+    terms,
   });
   const now = deps.clock();
   const outcomes = items.map(({ change }, index) =>

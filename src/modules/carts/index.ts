@@ -8,11 +8,17 @@ import type { Cart, CartFailure, CartId, CartView, ChangeCart } from "./contract
 import { createPricing, type PriceableCart, type Pricing, type PricingRules } from "./pricing.ts";
 import { getCart, listShippingOptions } from "./queries.ts";
 import { deleteOldCarts, lockCarts, markOrdered, reopenCarts } from "./store.ts";
-import { type CartDeps, loadTables, type TablesByCurrency } from "./store-tables.ts";
+import {
+  type CartDeps,
+  loadTables,
+  loadTerms,
+  type TablesByCurrency,
+  type Terms,
+} from "./store-tables.ts";
 
 export type { PriceableCart, Pricing, PricingRules } from "./pricing.ts";
 export { cartRoutes } from "./routes.ts";
-export type { PricingSource, TablesByCurrency } from "./store-tables.ts";
+export type { PricingSource, TablesByCurrency, Terms } from "./store-tables.ts";
 
 /** What carts need from outside; `app.ts` provides it. */
 export type CartsDeps = Omit<CartDeps, "pricing"> & { readonly rules: PricingRules };
@@ -26,8 +32,14 @@ export interface Carts {
   /** Deletes open carts nobody touched since a moment, at most `limit`. @returns how many */
   deleteOld(tenantId: TenantId, before: Date, limit: number): Promise<number>;
   readonly pricing: Pricing;
-  /** Loads what the prices of some carts depend on, in the caller's transaction. */
-  loadTables(tx: TenantTx, carts: readonly PriceableCart[]): Promise<TablesByCurrency>;
+  /** Loads what prices depend on beside products, in the caller's transaction: before any cart is known. */
+  loadTerms(tx: TenantTx, couponCodes: readonly string[]): Promise<Terms>;
+  /** Loads the rest of what the prices of some carts depend on, in the same transaction. */
+  loadTables(
+    tx: TenantTx,
+    carts: readonly PriceableCart[],
+    terms: Terms,
+  ): Promise<TablesByCurrency>;
   /** Locks carts in the order of their ids. */
   lock(tx: TenantTx, ids: readonly CartId[]): Promise<ReadonlyMap<CartId, Cart>>;
   /** Marks locked carts as ordered, with the commit. */
@@ -52,10 +64,8 @@ export function createCarts(deps: CartsDeps): Carts {
     deleteOld: (tenantId, before, limit) =>
       deps.db.commit(tenantId, (tx) => deleteOldCarts(tx, before, limit), { name: "carts.sweep" }),
     pricing,
-    async loadTables(tx, carts) {
-      const [shipping, tax] = await Promise.all([source.loadShipping(tx), source.loadTax(tx)]);
-      return loadTables(source, tx, { carts, shipping, tax });
-    },
+    loadTerms: (tx, couponCodes) => loadTerms(source, tx, couponCodes),
+    loadTables: (tx, carts, terms) => loadTables(source, tx, { carts, terms }),
     lock: lockCarts,
     markOrdered,
     reopen: reopenCarts,

@@ -3,7 +3,7 @@ import { fail, ok, type Result } from "../../kernel/result.ts";
 import type { ShippingQuote } from "../shipping/contract.ts";
 import type { CartFailure, CartId, CartView } from "./contract.ts";
 import { findCart } from "./store.ts";
-import { type CartDeps, loadTables, viewCart } from "./store-tables.ts";
+import { type CartDeps, loadTables, loadTerms, viewCart } from "./store-tables.ts";
 
 /** Reads a cart with its current prices. */
 export function getCart(
@@ -12,13 +12,9 @@ export function getCart(
   id: CartId,
 ): Promise<Result<CartView, CartFailure>> {
   return deps.db.read(tenantId, async (tx) => {
-    const [cart, shipping, tax] = await Promise.all([
-      findCart(tx, id),
-      deps.source.loadShipping(tx),
-      deps.source.loadTax(tx),
-    ]);
+    const [cart, terms] = await Promise.all([findCart(tx, id), loadTerms(deps.source, tx, [])]);
     if (!cart) return fail({ code: "carts.not_found", cartId: id });
-    const tables = await loadTables(deps.source, tx, { carts: [cart], shipping, tax });
+    const tables = await loadTables(deps.source, tx, { carts: [cart], terms });
     return ok(viewCart(deps.pricing, cart, tables, deps.clock()));
   });
 }
@@ -30,13 +26,9 @@ export function listShippingOptions(
   id: CartId,
 ): Promise<Result<readonly ShippingQuote[], CartFailure>> {
   return deps.db.read(tenantId, async (tx) => {
-    const [cart, shipping, tax] = await Promise.all([
-      findCart(tx, id),
-      deps.source.loadShipping(tx),
-      deps.source.loadTax(tx),
-    ]);
+    const [cart, terms] = await Promise.all([findCart(tx, id), loadTerms(deps.source, tx, [])]);
     if (!cart) return fail({ code: "carts.not_found", cartId: id });
-    const tables = await loadTables(deps.source, tx, { carts: [cart], shipping, tax });
+    const tables = await loadTables(deps.source, tx, { carts: [cart], terms });
     return deps.pricing.shippingOptions(cart, tables(cart.currency), deps.clock());
   });
 }

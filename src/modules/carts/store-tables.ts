@@ -14,7 +14,10 @@ export interface PricingSource {
     tx: TenantTx,
     variantIds: readonly string[],
     currency: string,
+    catalogVersion: number,
   ) => Promise<readonly VariantQuote[]>;
+  /** What the quotes of this transaction are as of. */
+  readonly catalogVersion: (tx: TenantTx) => Promise<number>;
   /** Active automatic promotions, and those of the given codes. */
   readonly loadPromotions: (
     tx: TenantTx,
@@ -36,27 +39,54 @@ export interface CartDeps {
 /** Pricing tables for carts of any currency. */
 export type TablesByCurrency = (currency: string) => PricingTables;
 
+/** What prices depend on beside the products themselves. */
+export interface Terms {
+  readonly shipping: ShippingTable;
+  readonly tax: TaxTable;
+  readonly catalogVersion: number;
+  readonly promotions: readonly PromotionRule[];
+  /** Coupons whose promotions are among them. */
+  readonly codes: ReadonlySet<string>;
+}
+
+/**
+ * Loads the terms. They need no cart: send them with the statements that find or lock the carts, and
+ * what is left to load is the quotes of products that are not in memory.
+ *
+ * @param codes coupons that are known already
+ */
+export async function loadTerms(
+  source: PricingSource,
+  tx: TenantTx,
+  codes: readonly string[],
+): Promise<Terms> {
+  const [shipping, tax, catalogVersion, promotions] = await Promise.all([
+    source.loadShipping(tx),
+    source.loadTax(tx),
+    source.catalogVersion(tx),
+    source.loadPromotions(tx, codes),
+  ]);
+  return { shipping, tax, catalogVersion, promotions, codes: new Set(codes) };
+}
+
 /** Loads what the prices of some carts depend on: one statement per kind and currency. */
 export async function loadTables(
   source: PricingSource,
   tx: TenantTx,
-  known: {
-    readonly carts: readonly PriceableCart[];
-    readonly shipping: ShippingTable;
-    readonly tax: TaxTable;
-  },
+  { carts, terms }: { readonly carts: readonly PriceableCart[]; readonly terms: Terms },
 ): Promise<TablesByCurrency> {
-  const { carts, shipping, tax } = known;
+  const { shipping, tax, catalogVersion } = terms;
   const currencies = [...new Set(carts.map(({ currency }) => currency))];
   const codes = [...new Set(carts.flatMap(({ couponCodes }) => couponCodes))];
+  const areLoaded = codes.every((code) => terms.codes.has(code));
   const [promotions, ...quotes] = await Promise.all([
-    carts.length === 0 ? [] : source.loadPromotions(tx, codes),
+    areLoaded ? terms.promotions : source.loadPromotions(tx, codes),
     ...currencies.map((currency) => {
       const lines = carts
         .filter((cart) => cart.currency === currency)
         .flatMap((cart) => cart.lines);
       const ids = [...new Set(lines.map(({ variantId }) => variantId))].sort();
-      return ids.length === 0 ? [] : source.quoteVariants(tx, ids, currency);
+      return ids.length === 0 ? [] : source.quoteVariants(tx, ids, currency, catalogVersion);
     }),
   ]);
   const tables = new Map(

@@ -3,11 +3,16 @@ import type { TenantTx } from "../../platform/db/db.ts";
 import type { VariantQuote } from "./contract.ts";
 import { catalogVersion, quoteVariants } from "./queries.ts";
 
-/** Quotes variants like `quoteVariants`, from memory where they still hold. */
+/**
+ * Quotes variants like `quoteVariants`, from memory where they still hold.
+ *
+ * @param version `catalogVersion` as read in this transaction, by whoever had a statement to send it with
+ */
 export type QuoteVariants = (
   tx: TenantTx,
   variantIds: readonly string[],
   currency: string,
+  version?: number,
 ) => Promise<readonly VariantQuote[]>;
 
 interface TenantQuotes {
@@ -42,8 +47,8 @@ export function createQuoteCache({ quotesMax }: { readonly quotesMax: number }):
     tenants.set(tenantId, current);
     return current;
   };
-  return async (tx, variantIds, currency) => {
-    const version = await catalogVersion(tx);
+  return async (tx, variantIds, currency, knownVersion) => {
+    const version = knownVersion ?? (await catalogVersion(tx));
     const current = tenantAt(tx.tenantId, version);
     const keyOf = (id: string) => `${currency} ${id}`;
     const missing = variantIds.filter((id) => !current.quotes.has(keyOf(id)));

@@ -3,7 +3,7 @@ import type { Context, IdempotencyClaim } from "../../kernel/context.ts";
 import { newId } from "../../kernel/ids.ts";
 import { fail, ok, type Result } from "../../kernel/result.ts";
 import type { Cart, CartId } from "../../modules/carts/contract.ts";
-import type { TablesByCurrency } from "../../modules/carts/index.ts";
+import type { TablesByCurrency, Terms } from "../../modules/carts/index.ts";
 import type { ReservationId, ReserveFailure } from "../../modules/inventory/contract.ts";
 import type { Journal } from "../../modules/ledger/contract.ts";
 import type { NewOrder, OrderId } from "../../modules/orders/contract.ts";
@@ -93,8 +93,8 @@ export async function placeOrders(
   turn: StockTurn,
 ): Promise<readonly PlaceResult[]> {
   const batch: Batch = { deps, tx, items, results: items.map(() => undefined) };
-  const found = await findBaskets(batch);
-  const priced = await priceBaskets(batch, found);
+  const { found, terms } = await findBaskets(batch);
+  const priced = await priceBaskets(batch, found, terms);
   const placing = await secureAndWrite(batch, priced, turn);
   storeOutcomes(
     tx,
@@ -125,16 +125,19 @@ async function secureAndWrite(
   return priced;
 }
 
-/** Sorts out retries, and finds what each new order is made from. */
-async function findBaskets(batch: Batch): Promise<readonly Found[]> {
+/** Sorts out retries, and finds what each new order is made from, and on which terms. */
+async function findBaskets(
+  batch: Batch,
+): Promise<{ readonly found: readonly Found[]; readonly terms: Terms | undefined }> {
   const { deps, tx, items, results } = batch;
-  const [verdicts, carts, known] = await Promise.all([
+  const [verdicts, carts, known, terms] = await Promise.all([
     claimKeys(
       tx,
       items.map(({ claim }) => claim),
     ),
     lockCarts(deps, tx, items),
     findKnownOrders(batch),
+    loadTerms(batch),
   ]);
   const takenCarts = new Set<CartId>();
   const now = deps.clock();
@@ -154,7 +157,16 @@ async function findBaskets(batch: Batch): Promise<readonly Found[]> {
       else results[index] = basket;
     }
   }
-  return found;
+  return { found, terms };
+}
+
+/** An agreed order has its prices; what they once depended on need not be loaded. */
+async function loadTerms({ deps, tx, items }: Batch): Promise<Terms | undefined> {
+  if (items.every(({ command }) => "agreed" in command.from)) return undefined;
+  const codes = items.flatMap(({ command }) =>
+    "basket" in command.from ? command.from.basket.couponCodes : [],
+  );
+  return deps.carts.loadTerms(tx, codes);
 }
 
 function outcomeIn(result: PlaceResult | undefined): CheckoutOutcome {
@@ -211,6 +223,7 @@ function findBasket(
 async function priceBaskets(
   { deps, tx, items, results }: Batch,
   found: readonly Found[],
+  terms: Terms | undefined,
 ): Promise<readonly Placing[]> {
   if (found.length === 0) return [];
   const open = found.filter(({ agreed }) => !agreed);
@@ -220,6 +233,7 @@ async function priceBaskets(
       : await deps.carts.loadTables(
           tx,
           open.map(({ basket }) => basket),
+          present(terms, "terms"),
         );
   const now = deps.clock();
   const placing: Placing[] = [];
