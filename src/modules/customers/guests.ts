@@ -7,9 +7,9 @@ import { foldEmail, isEmail } from "./customer.ts";
 import { findIdsByEmail, insertCustomers } from "./store.ts";
 
 /**
- * Finds or makes the customers of checkouts, by email, in the caller's transaction: one statement
- * when all are known, three otherwise, for any number of guests. Known customers are left as they
- * are. Concurrent calls for one email make one customer.
+ * Finds or makes the customers of checkouts, by email, in the caller's transaction: two statements in
+ * one round trip for any number of guests. Known customers are left as they are. Concurrent calls
+ * for one email make one customer.
  *
  * @param guests their emails were checked when they came in
  * @returns one id per guest, in order; equal emails give equal ids
@@ -22,25 +22,17 @@ export async function upsertGuests(
   const byEmail = new Map(guests.map((guest) => [foldEmail(guest.email), guest]));
   for (const email of byEmail.keys()) assert(isEmail(email), "a guest has an email address");
   if (byEmail.size === 0) return [];
-  const ids = new Map(await findIdsByEmail(tx, [...byEmail.keys()]));
-  const missing = [...byEmail].filter(([email]) => !ids.has(email));
-  if (missing.length > 0) {
-    const made = missing.map(([email, guest]) => newGuest(email, guest));
-    const [added, found] = await Promise.all([
-      insertCustomers(tx, made),
-      // Sees those that another transaction committed while the insert waited for it.
-      findIdsByEmail(
-        tx,
-        missing.map(([email]) => email),
-      ),
-    ]);
-    for (const [email, id] of found) ids.set(email, id);
-    appendEvents(
-      tx,
-      origin,
-      made.filter(({ id }) => added.has(id)).map(({ id }) => createdEvent(id)),
-    );
-  }
+  const made = [...byEmail].map(([email, guest]) => newGuest(email, guest));
+  const [added, ids] = await Promise.all([
+    insertCustomers(tx, made),
+    // Sees those that another transaction committed while the insert waited for it.
+    findIdsByEmail(tx, [...byEmail.keys()]),
+  ]);
+  appendEvents(
+    tx,
+    origin,
+    made.filter(({ id }) => added.has(id)).map(({ id }) => createdEvent(id)),
+  );
   return guests.map(({ email }) => present(ids.get(foldEmail(email)), "the customer of a guest"));
 }
 

@@ -67,9 +67,12 @@ export async function insertCustomers(
 ): Promise<ReadonlySet<CustomerId>> {
   const rows = await tx.rows<{ id: CustomerId }>(sql("customers.insert")`
     insert into customers (tenant_id, id, email, name, phone, locale, is_guest, metadata)
-    select ${tx.tenantId}, c.id, c.email, c.name, c.phone, c.locale, c."isGuest", c.metadata
-    from jsonb_to_recordset(${JSON.stringify(customers)}::jsonb) as c (id uuid, email text,
-      name text, phone text, locale text, "isGuest" boolean, metadata jsonb)
+    select ${tx.tenantId}, c.* from unnest(${customers.map(({ id }) => id)}::uuid[],
+      ${customers.map(({ email }) => email)}::text[], ${customers.map(({ name }) => name)}::text[],
+      ${customers.map(({ phone }) => phone)}::text[], ${customers.map(({ locale }) => locale)}::text[],
+      ${customers.map(({ isGuest }) => isGuest)}::boolean[],
+      ${customers.map(({ metadata }) => JSON.stringify(metadata))}::jsonb[])
+      as c (id, email, name, phone, locale, is_guest, metadata)
     order by c.email collate "C"
     on conflict do nothing
     returning id`);
