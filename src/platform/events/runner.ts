@@ -40,13 +40,8 @@ export interface Runner {
 const batchDefaults = { transactional: 1_000, external: 100 } as const;
 const bytesDefault = 4 * 1024 * 1024;
 const failureBackoff: Backoff = { baseMs: 50, maxMs: 5_000 };
-/**
- * After a delivery a reader rests twice as long as it took, so that what is appended meanwhile comes
- * with the next batch: an idle log is read at once, a busy one in fewer, larger batches, and readers
- * take a third of a machine that buyers need. At most so long, milliseconds.
- */
-const restMaxMs = 40;
-const restFactor = 2;
+/** Rest after a delivery where the subscription names none: a part of its time, and at most so long. */
+const restDefaults = { factor: 2, maxMs: 40 } as const;
 /** How soon to look again at events that a transaction still running holds back. */
 const heldBackMs = { first: 2, max: 64 } as const;
 
@@ -105,8 +100,7 @@ async function runLoop(work: Work): Promise<void> {
       const startedAt = performance.now();
       const { isHeldBack, hasDelivered } = await drain(work);
       failures = 0;
-      const restMs = Math.min(restFactor * (performance.now() - startedAt), restMaxMs);
-      if (hasDelivered) await pause(restMs, stopping);
+      if (hasDelivered) await pause(restOf(work.subscription, startedAt), stopping);
       held = isHeldBack ? held + 1 : 0;
       if (isHeldBack) gate.openIn(Math.min(heldBackMs.first * 2 ** (held - 1), heldBackMs.max));
     } catch (error) {
@@ -137,6 +131,15 @@ async function drain(work: Work): Promise<Drained> {
   const news = withNews(holdings.list(), state);
   if (news.length > 0) await consume(work, news, state.watermark);
   return { isHeldBack: isHeldBack(holdings.list(), state), hasDelivered: news.length > 0 };
+}
+
+/**
+ * An idle log is read at once, a busy one in fewer, larger batches: readers that never rested took a
+ * third of a machine that buyers need.
+ */
+function restOf({ restMs }: Subscription, startedAt: number): number {
+  const { factor, maxMs } = restDefaults;
+  return restMs ?? Math.min(factor * (performance.now() - startedAt), maxMs);
 }
 
 /** Ends early when the runner stops. */

@@ -14,6 +14,12 @@ export interface SubscriptionBase {
   readonly batchMax?: number;
   /** Stored bytes of event data in one batch at most; default 4 MiB. */
   readonly bytesMax?: number;
+  /**
+   * Rest after each delivery, milliseconds: what is appended meanwhile comes with the next batch, and
+   * batches cost less than their events one by one. An idle log is read at once all the same. Default:
+   * twice as long as the delivery took, at most 40.
+   */
+  readonly restMs?: number;
   /** Times an event is tried before it is parked, 1 to 20; default 3. */
   readonly attemptsMax?: number;
   /**
