@@ -10,7 +10,10 @@ export interface WakeupConfig {
   readonly url: string;
   /** Topics carried between processes; each is a channel `brandos_<topic>`. */
   readonly topics: readonly WakeTopic[];
-  /** Shortest time between two notifications of one topic, milliseconds; default 5. */
+  /**
+   * Shortest time between two notifications of one topic, milliseconds; default 5. It doubles while
+   * one follows the other, up to five times as long: a busy topic is heard of anyway.
+   */
   readonly quietMs?: number;
   readonly onError?: (error: unknown) => void;
 }
@@ -47,7 +50,7 @@ export function createWakeup(config: WakeupConfig): Wakeup {
   const wake = (topic: WakeTopic): void => {
     for (const sleeper of sleepers.get(topic) ?? []) sleeper();
   };
-  const notify = (topic: WakeTopic): void => {
+  const notify = (topic: WakeTopic, windowMs = quietMs): void => {
     const window = quiet.get(topic);
     if (window) {
       window.again = true;
@@ -59,8 +62,8 @@ export function createWakeup(config: WakeupConfig): Wakeup {
     setTimeout(() => {
       const again = quiet.get(topic)?.again;
       quiet.delete(topic);
-      if (again) notify(topic);
-    }, quietMs);
+      if (again) notify(topic, Math.min(windowMs * 2, quietMs * 5));
+    }, windowMs);
   };
   const hear = (topic: WakeTopic): void => {
     if (!config.topics.includes(topic)) return;
