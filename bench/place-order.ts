@@ -27,8 +27,13 @@ export async function run({ quick, log }: BenchOptions): Promise<BenchResult> {
     const spread = await measure(shop, durationMs, "spread");
     log("one hot SKU …");
     const hot = await measure(shop, durationMs, "hot");
-    log("the same writes by hand-written coalesced SQL …");
-    const raw = await rawOrdersPerSecond(shop.url, { durationMs, callers });
+    log("the same rows by hand-written coalesced SQL …");
+    const rawOf = (kind: "spread" | "hot", orderId: string) =>
+      rawOrdersPerSecond(shop.url, { orderId, kind }, { durationMs, callers });
+    const raw = {
+      spread: await rawOf("spread", spread.lastOrderId),
+      hot: await rawOf("hot", hot.lastOrderId),
+    };
     return {
       bench: "place-order",
       ours: hot.perSecond,
@@ -66,9 +71,10 @@ async function measure(
   { app, ctx, variantIds, shippingMethodId }: BenchShop,
   durationMs: number,
   kind: "spread" | "hot",
-): Promise<LoadReport> {
+): Promise<LoadReport & { readonly lastOrderId: string }> {
   const pick = () => variantIds[Math.floor(Math.random() * variantIds.length)] as string;
-  return closedLoop(callers, durationMs, async (index) => {
+  let lastOrderId = "";
+  const report = await closedLoop(callers, durationMs, async (index) => {
     const [first, second] = kind === "hot" ? [variantIds[0] as string] : [pick(), pick()];
     const lines = [first, second].flatMap((variantId) =>
       variantId ? [{ variantId, quantity: 1 }] : [],
@@ -103,5 +109,7 @@ async function measure(
     };
     const placed = await app.commerce.checkout.place({ ...ctx, idempotency }, command);
     if (!placed.ok) throw new Error(JSON.stringify(placed.failure));
+    lastOrderId = command.orderId;
   });
+  return { ...report, lastOrderId };
 }
