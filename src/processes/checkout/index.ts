@@ -27,16 +27,11 @@ import {
   markPaid,
   settledAs,
 } from "./pay.ts";
-import {
-  type PlaceItem,
-  type PlaceResult,
-  placeOrders,
-  StockRefusedError,
-  type StockTurn,
-} from "./place.ts";
+import { placeOrders, StockRefusedError, type StockTurn } from "./place.ts";
+import type { PlaceItem, PlaceResult } from "./place-batch.ts";
 
 export type { Asked, CheckoutDeps } from "./deps.ts";
-export { reservationIdOf } from "./place.ts";
+export { reservationIdOf } from "./place-batch.ts";
 export { checkoutRoutes } from "./routes.ts";
 
 /** What a checkout answers. */

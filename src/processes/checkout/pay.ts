@@ -9,7 +9,7 @@ import { replaceOutcomes } from "../../platform/idempotency/keys.ts";
 import { defineSaga, type SagaDefinition, type SagaEnding } from "../../platform/sagas/sagas.ts";
 import type { CheckoutOutcome, CheckoutStatus, PayOrder } from "./contract.ts";
 import type { Asked, CheckoutDeps } from "./deps.ts";
-import { reservationIdOf } from "./place.ts";
+import { reservationIdOf } from "./place-batch.ts";
 
 /** One saga that is about to end. */
 interface Finish {
