@@ -6,6 +6,7 @@ import {
   createCoalescer,
 } from "../../platform/coalescer/coalescer.ts";
 import type { Db, TenantTx } from "../../platform/db/db.ts";
+import { splitsOnDataErrors } from "../../platform/db/errors.ts";
 import { type EventOrigin, originOf, writeEvents } from "../../platform/events/events.ts";
 import type { Subscription } from "../../platform/events/subscription.ts";
 import {
@@ -73,6 +74,7 @@ export function receiptJobs(deps: IssuingDeps): readonly JobDefinition[] {
     inFlightMax: 1,
     waitingMax: 10_000,
     // An order that cannot be rendered fails alone.
+    isSplittable: splitsOnDataErrors,
     run: (tenantId, batch) => issueReceipts(deps, tenantId as TenantId, batch),
     ...(deps.onBatch ? { onBatch: deps.onBatch } : {}),
   });

@@ -24,8 +24,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: "stock is read without FOR UPDATE",
     promise: "S1",
     file: "src/modules/inventory/store.ts",
-    find: "order by s.variant_id, s.location_id\n      for update of s`",
-    replace: "order by s.variant_id, s.location_id`",
+    find: "order by location_id for update) as s",
+    replace: "order by location_id) as s",
     tests: ["src/modules/inventory/reserve.db.test.ts", "src/modules/inventory/buyers.e2e.test.ts"],
   },
   {
