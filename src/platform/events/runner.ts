@@ -129,8 +129,8 @@ async function drain(work: Work): Promise<Drained> {
   if (state.paused.has(subscription.name)) return nothing;
   if (state.released.has(subscription.name)) await replayLetters(work.delivery, holdings.list());
   const news = withNews(holdings.list(), state);
-  if (news.length > 0) await consume(work, news, state.watermark);
-  return { isHeldBack: isHeldBack(holdings.list(), state), hasDelivered: news.length > 0 };
+  const hasDelivered = news.length > 0 && (await consume(work, news, state.watermark));
+  return { isHeldBack: isHeldBack(holdings.list(), state), hasDelivered };
 }
 
 /**
@@ -147,12 +147,12 @@ async function pause(ms: number, stopping: AbortSignal): Promise<void> {
   await setTimeout(ms, undefined, { signal: stopping, ref: false }).catch(() => {});
 }
 
-/** Reads and hands over batch after batch up to the watermark. */
+/** Reads and hands over batch after batch up to the watermark. @returns whether there were events */
 async function consume(
   work: Work,
   from: readonly HeldPartition[],
   watermark: number,
-): Promise<void> {
+): Promise<boolean> {
   const { subscription, log, stopping } = work;
   const read = (places: readonly HeldPartition[]) =>
     log.read({
@@ -164,8 +164,10 @@ async function consume(
     });
   let places = from;
   let reading = read(places);
+  let hasDelivered = false;
   for (;;) {
     const { events, reached, more } = await reading;
+    hasDelivered ||= events.length > 0;
     const checkpoint = places.map((place) => ({ ...place, ...reached.get(place.partition) }));
     places = checkpoint.filter((place) => place.horizon < watermark);
     const goOn = more && !stopping.aborted;
@@ -173,7 +175,7 @@ async function consume(
     if (goOn) reading = read(places);
     if (goOn) reading.catch(() => {});
     await deliver(work, { events, checkpoint });
-    if (!goOn) return;
+    if (!goOn) return hasDelivered;
   }
 }
 

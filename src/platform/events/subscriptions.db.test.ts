@@ -74,6 +74,30 @@ test("keeps a stream's order when the older transaction appends last", async () 
   );
 });
 
+test("a reader that rests leaves what comes meanwhile for later, and stops at once", async () => {
+  await using log = await setup();
+  const subscription: Subscription = {
+    name: "test.all",
+    mode: "transactional",
+    handle: log.record,
+  };
+  const resting = await log.node([{ ...subscription, restMs: 60_000 }]);
+  await log.append([numbered("order:1", 1)]);
+  await until("the first effect", async () => (await log.effects()).length === 1);
+  await log.append([numbered("order:1", 2)]);
+  await log.append([numbered("order:1", 3)]);
+  const startedAt = performance.now();
+  await resting.stop();
+  assert(performance.now() - startedAt < 30_000, "did not wait for the rest to end");
+  assert.equal((await log.effects()).length, 1);
+  await log.node([subscription]);
+  await until("the others", async () => (await log.effects()).length === 3);
+  assert.deepEqual(
+    (await log.effects()).map(({ n }) => n),
+    [1, 2, 3],
+  );
+});
+
 test("many writers at once: no gap, no double, in order per stream, on two nodes", async () => {
   await using log = await setup();
   const { db, tenantId, database } = log;
