@@ -2,6 +2,7 @@ import { type Backoff, fullJitter } from "../../kernel/backoff.ts";
 import type { TenantId } from "../../kernel/ids.ts";
 import type { Random } from "../../kernel/random.ts";
 import type { Failure, Result } from "../../kernel/result.ts";
+import { believedStatus } from "./commit-status.ts";
 import { DbError, toDbError } from "./errors.ts";
 import { createPool, type Pool, type PoolEvent, type PoolLimits, type PoolState } from "./pool.ts";
 import { sql } from "./sql.ts";
@@ -11,6 +12,7 @@ import {
   type OpenTransaction,
   openTransaction,
   type StatementReport,
+  serverLife,
   type TenantTx,
   type Tx,
 } from "./transaction.ts";
@@ -280,7 +282,8 @@ function isConnectionLost(error: unknown): boolean {
 /**
  * The connection broke while COMMIT was under way: the transaction may be durable or not, and
  * running it again blindly would double it. The server knows: its transaction id was fetched
- * together with BEGIN.
+ * together with BEGIN. After a crash the id may have been given again: then only "aborted" can be
+ * believed, since the id of a durable transaction is never given again.
  */
 async function settleLostCommit<Value>(
   pool: Pool,
@@ -294,7 +297,7 @@ async function settleLostCommit<Value>(
     ? "aborted"
     : xid === undefined
       ? "unknown"
-      : await statusOf(pool, xid).catch(() => "unknown");
+      : await statusOf(pool, xid, await open.serverLife()).catch(() => "unknown");
   if (status === "committed") {
     for (const hook of open.hooks) hook();
     return { done: true, value };
@@ -310,10 +313,10 @@ async function settleLostCommit<Value>(
 }
 
 /** Asks the server what became of a transaction, waiting while it still runs there. */
-async function statusOf(pool: Pool, xid: string): Promise<string> {
+async function statusOf(pool: Pool, xid: string, life: string | undefined): Promise<string> {
   const deadline = performance.now() + 10_000;
   for (;;) {
-    const status = await askStatus(pool, xid).catch((error) => {
+    const status = await askStatus(pool, xid, life).catch((error) => {
       if (performance.now() > deadline) throw error;
       return "in progress";
     });
@@ -323,13 +326,19 @@ async function statusOf(pool: Pool, xid: string): Promise<string> {
   }
 }
 
-async function askStatus(pool: Pool, xid: string): Promise<string> {
+async function askStatus(pool: Pool, xid: string, life: string | undefined): Promise<string> {
   const lease = await pool.acquire("db.commit_status");
   try {
-    const { text, values } = sql("db.commit_status")`select pg_xact_status(${xid}::xid8) as status`;
+    // After a crash an id that has not been given again is one that was lost: asked about it, the
+    // server would answer with an error until somebody has it.
+    const { text, values } = sql("db.commit_status")`
+      select case when ${life ?? null}::text is null or ${life ?? null}::text = ${serverLife}
+          or ${xid}::xid8 < pg_snapshot_xmax(pg_current_snapshot())
+        then pg_xact_status(${xid}::xid8) else 'aborted' end as status,
+        ${serverLife} as life`;
     const { rows } = await lease.client.query(text, [...values]);
     lease.release();
-    return rows[0]?.status ?? "unknown";
+    return believedStatus(rows[0] ?? {}, life);
   } catch (error) {
     lease.release(true);
     throw toDbError(error, "db.commit_status");

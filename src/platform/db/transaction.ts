@@ -6,7 +6,7 @@ import type { TenantId } from "../../kernel/ids.ts";
 import { encodeArrays } from "./array-parameters.ts";
 import { DbError, toDbError } from "./errors.ts";
 import type { Lease } from "./pool.ts";
-import { type Statement, sql } from "./sql.ts";
+import { fragment, type Statement, sql } from "./sql.ts";
 
 /** Isolation levels a unit of work may ask for. Money moves at `repeatable read` or stricter. */
 export type Isolation = "read committed" | "repeatable read" | "serializable";
@@ -88,6 +88,8 @@ export interface OpenTransaction {
   readonly hooks: readonly (() => void)[];
   /** The server's id of a writing transaction, once known: asks `pg_xact_status` after a lost commit. */
   transactionId(): Promise<string | undefined>;
+  /** Which life of the server this transaction ran in, once known; see {@link serverLife}. */
+  serverLife(): Promise<string | undefined>;
   /** Whether COMMIT is on its way: before that, a lost connection keeps nothing. */
   commitSent(): boolean;
 }
@@ -135,6 +137,7 @@ export function openTransaction(lease: Lease, opening: Opening): OpenTransaction
   };
 
   const first = start(client, opening, send);
+  if (!(opening.readOnly || lives.has(client))) lives.set(client, askLife(client, send));
   const tx = createTx(send, { hooks, gathered, flush });
 
   return {
@@ -146,12 +149,14 @@ export function openTransaction(lease: Lease, opening: Opening): OpenTransaction
       return { ...tx, tenantId };
     },
     transactionId: () => first,
+    serverLife: async () => lives.get(client),
     commitSent: () => commitSent,
     async commit() {
       flush();
       // Whoever loses the answer to COMMIT asks the server about this id. Work that read anything
       // knows it by now; work that only wrote waits one round trip for it.
-      await first;
+      // The life comes in the same flight.
+      await Promise.all([first, lives.get(client)]);
       if (failed) throw failed;
       commitSent = true;
       const commit = submit(client, { name: "", text: "commit", values: [] }, false);
@@ -170,6 +175,30 @@ export function openTransaction(lease: Lease, opening: Opening): OpenTransaction
       await submit(client, { name: "", text: "rollback", values: [] }, false);
     },
   };
+}
+
+/**
+ * Names a life of the server: it changes with every start, and with every recovery from a crash.
+ * A transaction id that was lost in a crash is given again afterwards, to another transaction.
+ */
+export const serverLife = fragment`pg_postmaster_start_time()::text || ' ' ||
+  coalesce((select stats_reset::text from pg_stat_wal), '')`;
+
+/** The life each connection belongs to: none outlives it. */
+const lives = new WeakMap<pg.PoolClient, Promise<string | undefined>>();
+
+async function askLife(
+  client: pg.PoolClient,
+  send: (statement: Statement) => Promise<pg.QueryResult>,
+): Promise<string | undefined> {
+  const asked = send(sql("db.server_life")`select ${serverLife} as life`);
+  return asked.then(
+    ({ rows }) => String(rows[0]?.life),
+    () => {
+      lives.delete(client);
+      return undefined;
+    },
+  );
 }
 
 function start(
