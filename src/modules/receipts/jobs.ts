@@ -1,10 +1,6 @@
 import { assert } from "../../kernel/assert.ts";
 import { isId, type TenantId } from "../../kernel/ids.ts";
-import {
-  type BatchReport,
-  type Coalescer,
-  createCoalescer,
-} from "../../platform/coalescer/coalescer.ts";
+import { type Coalescer, createCoalescer } from "../../platform/coalescer/coalescer.ts";
 import type { Db, TenantTx } from "../../platform/db/db.ts";
 import { splitsOnDataErrors } from "../../platform/db/errors.ts";
 import { type EventOrigin, originOf, writeEvents } from "../../platform/events/events.ts";
@@ -30,7 +26,6 @@ export interface IssuingDeps {
     ids: readonly OrderId[],
   ) => Promise<ReadonlyMap<OrderId, Order>>;
   readonly brandOf: (tenantId: string) => Promise<string>;
-  readonly onBatch?: (report: BatchReport) => void;
 }
 
 /** Asks for a receipt of every order that is paid; the job has the order's own id. */
@@ -76,7 +71,6 @@ export function receiptJobs(deps: IssuingDeps): readonly JobDefinition[] {
     // An order that cannot be rendered fails alone.
     isSplittable: splitsOnDataErrors,
     run: (tenantId, batch) => issueReceipts(deps, tenantId as TenantId, batch),
-    ...(deps.onBatch ? { onBatch: deps.onBatch } : {}),
   });
   const issue = defineJob<{ orderId: string }>({
     kind: "receipts.issue",

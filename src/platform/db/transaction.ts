@@ -181,10 +181,13 @@ export function openTransaction(lease: Lease, opening: Opening): OpenTransaction
  * Names a life of the server: it changes with every start, and with every recovery from a crash.
  * A transaction id that was lost in a crash is given again afterwards, to another transaction.
  */
-export const serverLife = fragment`pg_postmaster_start_time()::text || ' ' ||
-  coalesce((select stats_reset::text from pg_stat_wal), '')`;
+export const serverLife = fragment`extract(epoch from pg_postmaster_start_time())::text || ' ' ||
+  coalesce((select extract(epoch from stats_reset)::text from pg_stat_wal), '')`;
 
-/** The life each connection belongs to: none outlives it. */
+/**
+ * The life each connection was opened in. Without a pooler in between none outlives it; behind one
+ * it may be an earlier life than the transaction's, which makes more in doubt and nothing believed.
+ */
 const lives = new WeakMap<pg.PoolClient, Promise<string | undefined>>();
 
 async function askLife(
