@@ -944,17 +944,6 @@ alter table shared.catalog_imports force row level security;
 create policy tenant on shared.catalog_imports using ((tenant_id = ( SELECT platform.current_tenant() AS current_tenant)));
 grant delete, insert, select, update on shared.catalog_imports to brandos_app;
 
-create table shared.catalog_versions (
-  tenant_id uuid not null,
-  version bigint not null,
-  constraint catalog_versions_pkey PRIMARY KEY (tenant_id),
-  constraint catalog_versions_version_check CHECK ((version > 0))
-) with ();
-alter table shared.catalog_versions enable row level security;
-alter table shared.catalog_versions force row level security;
-create policy tenant on shared.catalog_versions using ((tenant_id = ( SELECT platform.current_tenant() AS current_tenant)));
-grant delete, insert, select, update on shared.catalog_versions to brandos_app;
-
 create table shared.collections (
   tenant_id uuid not null,
   id uuid not null,
@@ -1073,6 +1062,19 @@ alter table shared.customers enable row level security;
 alter table shared.customers force row level security;
 create policy tenant on shared.customers using ((tenant_id = ( SELECT platform.current_tenant() AS current_tenant)));
 grant delete, insert, select, update on shared.customers to brandos_app;
+
+create table shared.data_versions (
+  tenant_id uuid not null,
+  name text not null,
+  version bigint not null,
+  constraint data_versions_pkey PRIMARY KEY (tenant_id, name),
+  constraint data_versions_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100))),
+  constraint data_versions_version_check CHECK ((version >= 0))
+) with ();
+alter table shared.data_versions enable row level security;
+alter table shared.data_versions force row level security;
+create policy tenant on shared.data_versions using ((tenant_id = ( SELECT platform.current_tenant() AS current_tenant)));
+grant delete, insert, select, update on shared.data_versions to brandos_app;
 
 create table shared.fulfilment_lines (
   tenant_id uuid not null,

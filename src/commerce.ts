@@ -1,6 +1,6 @@
 import type { Clock } from "./kernel/clock.ts";
 import { createCarts } from "./modules/carts/index.ts";
-import { catalogVersion, createCatalog, createQuoteCache } from "./modules/catalog/index.ts";
+import { createCatalog, createQuoteCache } from "./modules/catalog/index.ts";
 import { unitPriceOf } from "./modules/catalog/quote.ts";
 import { type Customers, createCustomers } from "./modules/customers/index.ts";
 import type { ReservationId } from "./modules/inventory/contract.ts";
@@ -91,10 +91,9 @@ export function createCommerce(deps: CommerceDeps) {
     rules: { unitPriceOf, applyPromotions, quoteShipping, quoteTax },
     source: {
       quoteVariants: createQuoteCache({ quotesMax: 100_000 }),
-      catalogVersion,
       loadPromotions: promotions.loadPromotions,
-      loadShipping: shipping.loadShipping,
-      loadTax: tax.loadTax,
+      shippingTable: shipping.shippingTable,
+      taxTable: tax.taxTable,
     },
     ...batches,
   });

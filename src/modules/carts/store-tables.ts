@@ -1,6 +1,7 @@
 import type { Clock } from "../../kernel/clock.ts";
 import type { BatchReport } from "../../platform/coalescer/coalescer.ts";
 import type { Db, TenantTx } from "../../platform/db/db.ts";
+import { type Kept, readVersions, type Versions } from "../../platform/versions/versions.ts";
 import type { VariantQuote } from "../catalog/contract.ts";
 import type { PromotionRule } from "../promotions/contract.ts";
 import type { ShippingTable } from "../shipping/contract.ts";
@@ -14,17 +15,15 @@ export interface PricingSource {
     tx: TenantTx,
     variantIds: readonly string[],
     currency: string,
-    catalogVersion: number,
+    versions: Versions,
   ) => Promise<readonly VariantQuote[]>;
-  /** What the quotes of this transaction are as of. */
-  readonly catalogVersion: (tx: TenantTx) => Promise<number>;
   /** Active automatic promotions, and those of the given codes. */
   readonly loadPromotions: (
     tx: TenantTx,
     codes: readonly string[],
   ) => Promise<readonly PromotionRule[]>;
-  readonly loadShipping: (tx: TenantTx) => Promise<ShippingTable>;
-  readonly loadTax: (tx: TenantTx) => Promise<TaxTable>;
+  readonly shippingTable: Kept<ShippingTable>;
+  readonly taxTable: Kept<TaxTable>;
 }
 
 /** What commands and queries need. */
@@ -43,7 +42,8 @@ export type TablesByCurrency = (currency: string) => PricingTables;
 export interface Terms {
   readonly shipping: ShippingTable;
   readonly tax: TaxTable;
-  readonly catalogVersion: number;
+  /** What the quotes of this transaction are as of. */
+  readonly versions: Versions;
   readonly promotions: readonly PromotionRule[];
   /** Coupons whose promotions are among them. */
   readonly codes: ReadonlySet<string>;
@@ -51,7 +51,7 @@ export interface Terms {
 
 /**
  * Loads the terms. They need no cart: send them with the statements that find or lock the carts, and
- * what is left to load is the quotes of products that are not in memory.
+ * what is left to load is what is not in memory.
  *
  * @param codes coupons that are known already
  */
@@ -60,13 +60,15 @@ export async function loadTerms(
   tx: TenantTx,
   codes: readonly string[],
 ): Promise<Terms> {
-  const [shipping, tax, catalogVersion, promotions] = await Promise.all([
-    source.loadShipping(tx),
-    source.loadTax(tx),
-    source.catalogVersion(tx),
+  const [versions, promotions] = await Promise.all([
+    readVersions(tx),
     source.loadPromotions(tx, codes),
   ]);
-  return { shipping, tax, catalogVersion, promotions, codes: new Set(codes) };
+  const [shipping, tax] = await Promise.all([
+    source.shippingTable(tx, versions),
+    source.taxTable(tx, versions),
+  ]);
+  return { shipping, tax, versions, promotions, codes: new Set(codes) };
 }
 
 /** Loads what the prices of some carts depend on: one statement per kind and currency. */
@@ -75,7 +77,7 @@ export async function loadTables(
   tx: TenantTx,
   { carts, terms }: { readonly carts: readonly PriceableCart[]; readonly terms: Terms },
 ): Promise<TablesByCurrency> {
-  const { shipping, tax, catalogVersion } = terms;
+  const { shipping, tax, versions } = terms;
   const currencies = [...new Set(carts.map(({ currency }) => currency))];
   const codes = [...new Set(carts.flatMap(({ couponCodes }) => couponCodes))];
   const areLoaded = codes.every((code) => terms.codes.has(code));
@@ -86,7 +88,7 @@ export async function loadTables(
         .filter((cart) => cart.currency === currency)
         .flatMap((cart) => cart.lines);
       const ids = [...new Set(lines.map(({ variantId }) => variantId))].sort();
-      return ids.length === 0 ? [] : source.quoteVariants(tx, ids, currency, catalogVersion);
+      return ids.length === 0 ? [] : source.quoteVariants(tx, ids, currency, versions);
     }),
   ]);
   const tables = new Map(

@@ -67,7 +67,7 @@ export type { ImportCommand } from "./import-commands.ts";
 export type { ImportFormat } from "./import-rows.ts";
 export { catalogJobs } from "./jobs.ts";
 export type { ListedProduct, ProductPosition } from "./queries.ts";
-export { catalogVersion, findVariantIds } from "./queries.ts";
+export { findVariantIds } from "./queries.ts";
 export { createQuoteCache, type QuoteVariants } from "./quote-cache.ts";
 export { catalogRoutes } from "./routes.ts";
 

@@ -1,5 +1,6 @@
 import type { TenantTx } from "../../platform/db/db.ts";
 import { type Fragment, fragment, joinFragments, sql } from "../../platform/db/sql.ts";
+import { readVersions, type Versions } from "../../platform/versions/versions.ts";
 import type {
   Collection,
   CollectionId,
@@ -11,6 +12,7 @@ import type {
   VariantQuote,
 } from "./contract.ts";
 import { type ProductRow, productColumns, toProduct } from "./product-store.ts";
+import { catalogVersionName } from "./store.ts";
 
 /** A product and its place in a list sorted by title. */
 export interface ListedProduct {
@@ -163,9 +165,12 @@ export async function quoteVariants(
  * Read it before the quotes it is to vouch for: then a cached quote is at worst newer than its mark.
  */
 export async function catalogVersion(tx: TenantTx): Promise<number> {
-  const row = await tx.maybe<{ version: number }>(sql("catalog.version")`
-    select version from catalog_versions where tenant_id = ${tx.tenantId}`);
-  return row?.version ?? 0;
+  return catalogVersionIn(await readVersions(tx));
+}
+
+/** The catalog's version among those of a transaction. */
+export function catalogVersionIn(versions: Versions): number {
+  return versions(catalogVersionName);
 }
 
 interface CollectionRow {

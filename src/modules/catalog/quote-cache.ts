@@ -1,18 +1,19 @@
 import type { TenantId } from "../../kernel/ids.ts";
 import type { TenantTx } from "../../platform/db/db.ts";
+import { readVersions, type Versions } from "../../platform/versions/versions.ts";
 import type { VariantQuote } from "./contract.ts";
-import { catalogVersion, quoteVariants } from "./queries.ts";
+import { catalogVersionIn, quoteVariants } from "./queries.ts";
 
 /**
  * Quotes variants like `quoteVariants`, from memory where they still hold.
  *
- * @param version `catalogVersion` as read in this transaction, by whoever had a statement to send it with
+ * @param versions as read in this transaction, by whoever had a statement to send it with
  */
 export type QuoteVariants = (
   tx: TenantTx,
   variantIds: readonly string[],
   currency: string,
-  version?: number,
+  versions?: Versions,
 ) => Promise<readonly VariantQuote[]>;
 
 interface TenantQuotes {
@@ -47,8 +48,8 @@ export function createQuoteCache({ quotesMax }: { readonly quotesMax: number }):
     tenants.set(tenantId, current);
     return current;
   };
-  return async (tx, variantIds, currency, knownVersion) => {
-    const version = knownVersion ?? (await catalogVersion(tx));
+  return async (tx, variantIds, currency, versions) => {
+    const version = catalogVersionIn(versions ?? (await readVersions(tx)));
     const current = tenantAt(tx.tenantId, version);
     const keyOf = (id: string) => `${currency} ${id}`;
     const missing = variantIds.filter((id) => !current.quotes.has(keyOf(id)));

@@ -1,9 +1,13 @@
 import type { TenantTx } from "../../platform/db/db.ts";
 import { sql } from "../../platform/db/sql.ts";
+import { lockVersion, raiseVersion } from "../../platform/versions/versions.ts";
 import type { Collection, CollectionId, ProductId, Variant } from "./contract.ts";
 import type { ProductContent } from "./product.ts";
 import { type ProductRow, productColumns, toProduct } from "./product-store.ts";
 import type { StoredProduct } from "./upsert.ts";
+
+/** Name of the version that every catalog write raises, and holds from its first statement on. */
+export const catalogVersionName = "catalog";
 
 /**
  * Takes the tenant's catalog for writing until the transaction ends: one writer at a time, so that
@@ -11,19 +15,13 @@ import type { StoredProduct } from "./upsert.ts";
  *
  * @returns the version the catalog will have when {@link bumpCatalog} is called
  */
-export async function lockCatalog(tx: TenantTx): Promise<number> {
-  tx.write(sql("catalog.begin_version")`
-    insert into catalog_versions (tenant_id, version) values (${tx.tenantId}, 1)
-    on conflict (tenant_id) do nothing`);
-  const { version } = await tx.one<{ version: number }>(sql("catalog.lock_version")`
-    select version from catalog_versions where tenant_id = ${tx.tenantId} for update`);
-  return version + 1;
+export function lockCatalog(tx: TenantTx): Promise<number> {
+  return lockVersion(tx, catalogVersionName);
 }
 
 /** Raises the version of the locked catalog, with the commit. */
 export function bumpCatalog(tx: TenantTx): void {
-  tx.write(sql("catalog.bump_version")`
-    update catalog_versions set version = version + 1 where tenant_id = ${tx.tenantId}`);
+  raiseVersion(tx, catalogVersionName);
 }
 
 /** What may be named by a batch of changes. */

@@ -5,6 +5,7 @@ import type { TenantTx } from "../../platform/db/db.ts";
 import { appendEvents } from "../../platform/events/events.ts";
 import type { IdempotencyFailure } from "../../platform/idempotency/contract.ts";
 import type { UnitOfWork } from "../../platform/idempotency/unit-of-work.ts";
+import { raiseVersion } from "../../platform/versions/versions.ts";
 import {
   type NewShippingMethod,
   type NewShippingZone,
@@ -31,6 +32,7 @@ import {
   listMethods,
   listZones,
   replaceRates,
+  shippingVersion,
   updateMethod as updateMethodRow,
   updateZone as updateZoneRow,
 } from "./store.ts";
@@ -64,7 +66,7 @@ export function createZone(
       const [zones, isNew] = await Promise.all([listZones(tx), insertZone(tx, zone)]);
       if (!isNew) return fail({ code: "shipping.id_taken", id });
       if (zones.length >= shippingZonesMax) return fail(tooMany("zones", shippingZonesMax));
-      append(tx, ctx, "shipping.zone_saved", { zoneId: id, name, version: 1 });
+      record(tx, ctx, "shipping.zone_saved", { zoneId: id, name, version: 1 });
       return ok(zone);
     },
     { name: "shipping.create_zone" },
@@ -95,7 +97,7 @@ export function updateZone(
       const problem = findZoneProblem(after);
       if (problem) return fail(problem);
       updateZoneRow(tx, after);
-      append(tx, ctx, "shipping.zone_saved", {
+      record(tx, ctx, "shipping.zone_saved", {
         zoneId: id,
         name: after.name,
         version: after.version,
@@ -117,7 +119,7 @@ export function deleteZone({ work }: CommandDeps, ctx: Context, id: ShippingZone
       if (isUsed) return fail({ code: "shipping.zone_in_use", zoneId: id });
       deleteZoneRow(tx, id);
       const { name, version } = zone;
-      append(tx, ctx, "shipping.zone_deleted", { zoneId: id, name, version });
+      record(tx, ctx, "shipping.zone_deleted", { zoneId: id, name, version });
       return ok(undefined);
     },
     { name: "shipping.delete_zone" },
@@ -153,7 +155,7 @@ export function createMethod(
       const isNew = await insertMethod(tx, method);
       if (!isNew) return fail({ code: "shipping.id_taken", id: method.id });
       replaceRates(tx, method);
-      append(tx, ctx, "shipping.method_saved", methodData(method));
+      record(tx, ctx, "shipping.method_saved", methodData(method));
       return ok(method);
     },
     { name: "shipping.create_method" },
@@ -185,7 +187,7 @@ export function updateMethod(
       if (unknown) return fail({ code: "shipping.zone_not_found", zoneId: unknown });
       updateMethodRow(tx, after);
       if (patch.rates) replaceRates(tx, after);
-      append(tx, ctx, "shipping.method_saved", methodData(after));
+      record(tx, ctx, "shipping.method_saved", methodData(after));
       return ok(after);
     },
     { name: "shipping.update_method" },
@@ -204,7 +206,7 @@ export function deleteMethod(
       const method = await findMethod(tx, id, true);
       if (!method) return fail({ code: "shipping.method_not_found", methodId: id });
       deleteMethodRow(tx, id);
-      append(tx, ctx, "shipping.method_deleted", methodData(method));
+      record(tx, ctx, "shipping.method_deleted", methodData(method));
       return ok(undefined);
     },
     { name: "shipping.delete_method" },
@@ -227,7 +229,8 @@ function methodData({ id, name, version }: ShippingMethod) {
   return { methodId: id, name, version };
 }
 
-function append<Type extends keyof ShippingEvents>(
+/** Tells of a change, and that what is in memory holds no longer. */
+function record<Type extends keyof ShippingEvents>(
   tx: TenantTx,
   ctx: Context,
   type: Type,
@@ -235,5 +238,6 @@ function append<Type extends keyof ShippingEvents>(
 ): void {
   const stream =
     "zoneId" in data ? `shipping_zone:${data.zoneId}` : `shipping_method:${data.methodId}`;
+  raiseVersion(tx, shippingVersion);
   appendEvents(tx, ctx, [{ type, version: 1, stream, data }]);
 }

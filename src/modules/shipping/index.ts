@@ -1,8 +1,9 @@
 import type { Destination } from "../../kernel/area.ts";
 import type { Context } from "../../kernel/context.ts";
 import type { TenantId } from "../../kernel/ids.ts";
-import type { Db, TenantTx } from "../../platform/db/db.ts";
+import type { Db } from "../../platform/db/db.ts";
 import { createUnitOfWork } from "../../platform/idempotency/unit-of-work.ts";
+import { type Kept, keepByVersion } from "../../platform/versions/versions.ts";
 import {
   type CommandDeps,
   createMethod,
@@ -28,7 +29,14 @@ import type {
   ShippingZonePatch,
 } from "./contract.ts";
 import { quoteShipping } from "./quote.ts";
-import { findMethod, findZone, listMethods, listZones, loadShipping } from "./store.ts";
+import {
+  findMethod,
+  findZone,
+  listMethods,
+  listZones,
+  loadShipping,
+  shippingVersion,
+} from "./store.ts";
 
 export type { Target } from "./commands.ts";
 export { shippingRoutes } from "./routes.ts";
@@ -58,8 +66,8 @@ export interface Shipping {
   deleteMethod(ctx: Context, id: ShippingMethodId): Outcome<void>;
   findMethod(tenantId: TenantId, id: ShippingMethodId): Promise<ShippingMethod | undefined>;
   listMethods(tenantId: TenantId): Promise<readonly ShippingMethod[]>;
-  /** Loads all that quotes need, in the caller's transaction. */
-  loadShipping(tx: TenantTx): Promise<ShippingTable>;
+  /** All that quotes need, as of the caller's transaction: from memory, or loaded in it. */
+  readonly shippingTable: Kept<ShippingTable>;
   /** Prices every method that ships a cart to a destination; pure. */
   quoteShipping(
     cart: ShippingCart,
@@ -83,7 +91,7 @@ export function createShipping({ db }: ShippingDeps): Shipping {
     deleteMethod: (ctx, id) => deleteMethod(deps, ctx, id),
     findMethod: (tenantId, id) => db.read(tenantId, (tx) => findMethod(tx, id), { name }),
     listMethods: (tenantId) => db.read(tenantId, listMethods, { name }),
-    loadShipping,
+    shippingTable: keepByVersion({ name: shippingVersion, load: loadShipping }),
     quoteShipping,
   };
 }

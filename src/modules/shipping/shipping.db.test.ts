@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import { systemContext } from "../../kernel/context.ts";
-import { newId } from "../../kernel/ids.ts";
+import { newId, type TenantId } from "../../kernel/ids.ts";
 import { createDb } from "../../platform/db/db.ts";
+import { readVersions } from "../../platform/versions/versions.ts";
 import { createTestDatabase } from "../../testing/database.ts";
 import type { NewShippingMethod, ShippingZoneId } from "./contract.ts";
 import { createShipping } from "./index.ts";
@@ -18,6 +19,8 @@ describe("shipping on PostgreSQL", async () => {
     await database.drop();
   });
   const shipping = createShipping({ db });
+  const tableOf = (tenantId: TenantId) =>
+    db.read(tenantId, async (tx) => shipping.shippingTable(tx, await readVersions(tx)));
 
   const setup = async () => {
     const ctx = systemContext(newId<"tenant">(), "test");
@@ -44,13 +47,13 @@ describe("shipping on PostgreSQL", async () => {
     const made = await shipping.createMethod(ctx, parcel(zone.id));
     assert.ok(made.ok);
     await shipping.createMethod(ctx, { ...parcel(zone.id), name: "Off", status: "disabled" });
-    const table = await db.read(tenantId, shipping.loadShipping);
+    const table = await tableOf(tenantId);
     assert.deepEqual(table, { zones: [zone], methods: [made.value] });
     const cart = { currency: "EUR", subtotalMinor: 100, weightGrams: 1 };
     const [quote] = shipping.quoteShipping(cart, { countryCode: "DE" }, table);
     assert.equal(quote?.amountMinor, 490);
     const other = await setup();
-    assert.deepEqual((await db.read(other.tenantId, shipping.loadShipping)).methods, []);
+    assert.deepEqual((await tableOf(other.tenantId)).methods, []);
   });
 
   it("changes a method, replaces its rates and refuses a stale version", async () => {
@@ -103,5 +106,25 @@ describe("shipping on PostgreSQL", async () => {
       rows.map(({ type }) => type),
       ["shipping.zone_saved", "shipping.zone_deleted"],
     );
+  });
+
+  it("quotes by every change as soon as it is made", async () => {
+    const { ctx, tenantId, zone } = await setup();
+    const names = async () => {
+      const { zones, methods } = await tableOf(tenantId);
+      return [...zones.map(({ name }) => name), ...methods.map(({ name }) => name)];
+    };
+    assert.deepEqual(await names(), ["Germany"]);
+    await shipping.updateZone(ctx, { id: zone.id }, { name: "Austria" });
+    assert.deepEqual(await names(), ["Austria"]);
+    const made = await shipping.createMethod(ctx, parcel(zone.id));
+    assert.ok(made.ok);
+    assert.deepEqual(await names(), ["Austria", "Parcel"]);
+    await shipping.updateMethod(ctx, { id: made.value.id }, { name: "Letter" });
+    assert.deepEqual(await names(), ["Austria", "Letter"]);
+    await shipping.deleteMethod(ctx, made.value.id);
+    assert.deepEqual(await names(), ["Austria"]);
+    await shipping.deleteZone(ctx, zone.id);
+    assert.deepEqual(await names(), []);
   });
 });

@@ -35,6 +35,9 @@ const methodColumns = fragment`m.id, m.name, m.description, m.status, m.tax_cate
       'price', r.price, 'freeAboveMinor', r.free_above_minor) order by r.zone_id, r.currency), '[]')
     from shipping_rates r where r.tenant_id = m.tenant_id and r.method_id = m.id) as rates`;
 
+/** Name of the version that every change of what quotes need raises. */
+export const shippingVersion = "shipping";
+
 /** Loads all that quotes need, in one flight. */
 export async function loadShipping(tx: TenantTx): Promise<ShippingTable> {
   const [zones, methods] = await Promise.all([

@@ -5,6 +5,7 @@ import type { TenantTx } from "../../platform/db/db.ts";
 import { appendEvents } from "../../platform/events/events.ts";
 import type { IdempotencyFailure } from "../../platform/idempotency/contract.ts";
 import type { UnitOfWork } from "../../platform/idempotency/unit-of-work.ts";
+import { raiseVersion } from "../../platform/versions/versions.ts";
 import {
   type NewTaxRate,
   type NewTaxZone,
@@ -32,6 +33,7 @@ import {
   lockCategory,
   saveCategory as saveCategoryRow,
   saveRate,
+  taxVersion,
   updateZone as updateZoneRow,
 } from "./store.ts";
 import { findCategoryProblem, findRateProblem, findZoneProblem } from "./tax.ts";
@@ -68,7 +70,7 @@ export function createZone(
         const reason = `a tenant has at most ${taxZonesMax}`;
         return fail({ code: "tax.invalid", field: "zones", reason });
       }
-      append(tx, ctx, "tax.zone_saved", zoneData(zone));
+      record(tx, ctx, "tax.zone_saved", zoneData(zone));
       return ok(zone);
     },
     { name: "tax.create_zone" },
@@ -100,7 +102,7 @@ export function updateZone(
       const problem = findZoneProblem(after);
       if (problem) return fail(problem);
       updateZoneRow(tx, after);
-      append(tx, ctx, "tax.zone_saved", zoneData(after));
+      record(tx, ctx, "tax.zone_saved", zoneData(after));
       return ok(after);
     },
     { name: "tax.update_zone" },
@@ -115,7 +117,7 @@ export function deleteZone({ work }: CommandDeps, ctx: Context, id: TaxZoneId): 
       const zone = await findZone(tx, id, true);
       if (!zone) return fail({ code: "tax.zone_not_found", zoneId: id });
       deleteZoneRow(tx, id);
-      append(tx, ctx, "tax.zone_deleted", zoneData(zone));
+      record(tx, ctx, "tax.zone_deleted", zoneData(zone));
       return ok(undefined);
     },
     { name: "tax.delete_zone" },
@@ -186,7 +188,7 @@ export function deleteRate({ work }: CommandDeps, ctx: Context, id: TaxRateId): 
       const rate = await findRate(tx, id);
       if (!rate) return fail({ code: "tax.rate_not_found", rateId: id });
       deleteRateRow(tx, id);
-      append(tx, ctx, "tax.rate_deleted", rateData(rate));
+      record(tx, ctx, "tax.rate_deleted", rateData(rate));
       return ok(undefined);
     },
     { name: "tax.delete_rate" },
@@ -205,7 +207,7 @@ export function saveCategory(
     ctx,
     async (tx) => {
       saveCategoryRow(tx, category);
-      append(tx, ctx, "tax.category_saved", { category: category.code, name: category.name });
+      record(tx, ctx, "tax.category_saved", { category: category.code, name: category.name });
       return ok(category);
     },
     { name: "tax.save_category" },
@@ -224,7 +226,7 @@ export function deleteCategory({ work }: CommandDeps, ctx: Context, code: string
       if (!category) return fail({ code: "tax.category_not_found", category: code });
       if (isUsed) return fail({ code: "tax.category_in_use", category: code });
       deleteCategoryRow(tx, code);
-      append(tx, ctx, "tax.category_deleted", { category: code, name: category.name });
+      record(tx, ctx, "tax.category_deleted", { category: code, name: category.name });
       return ok(undefined);
     },
     { name: "tax.delete_category" },
@@ -247,7 +249,7 @@ async function writeRate(
   const problem = findRateProblem(rate, siblings);
   if (problem) return fail(problem);
   saveRate(tx, rate);
-  append(tx, ctx, "tax.rate_saved", rateData(rate));
+  record(tx, ctx, "tax.rate_saved", rateData(rate));
   return ok(rate);
 }
 
@@ -259,12 +261,14 @@ function rateData({ id, zoneId, rateBps, version }: TaxRate) {
   return { rateId: id, zoneId, rateBps, version };
 }
 
-function append<Type extends keyof TaxEvents>(
+/** Tells of a change, and that what is in memory holds no longer. */
+function record<Type extends keyof TaxEvents>(
   tx: TenantTx,
   ctx: Context,
   type: Type,
   data: TaxEvents[Type],
 ): void {
   const stream = "zoneId" in data ? `tax_zone:${data.zoneId}` : `tax_category:${data.category}`;
+  raiseVersion(tx, taxVersion);
   appendEvents(tx, ctx, [{ type, version: 1, stream, data }]);
 }

@@ -1,7 +1,8 @@
 import type { Context } from "../../kernel/context.ts";
 import type { TenantId } from "../../kernel/ids.ts";
-import type { Db, TenantTx } from "../../platform/db/db.ts";
+import type { Db } from "../../platform/db/db.ts";
 import { createUnitOfWork } from "../../platform/idempotency/unit-of-work.ts";
+import { type Kept, keepByVersion } from "../../platform/versions/versions.ts";
 import {
   type CommandDeps,
   createRate,
@@ -30,7 +31,15 @@ import type {
   TaxZonePatch,
 } from "./contract.ts";
 import { quoteTax } from "./quote.ts";
-import { findRate, findZone, listCategories, listRates, listZones, loadTax } from "./store.ts";
+import {
+  findRate,
+  findZone,
+  listCategories,
+  listRates,
+  listZones,
+  loadTax,
+  taxVersion,
+} from "./store.ts";
 
 export type { Target } from "./commands.ts";
 export { createTableTaxProvider } from "./quote.ts";
@@ -57,8 +66,8 @@ export interface Tax {
   saveCategory(ctx: Context, category: TaxCategory): Outcome<TaxCategory>;
   deleteCategory(ctx: Context, code: string): Outcome<void>;
   listCategories(tenantId: TenantId): Promise<readonly TaxCategory[]>;
-  /** Loads all that quotes need, in the caller's transaction. */
-  loadTax(tx: TenantTx): Promise<TaxTable>;
+  /** All that quotes need, as of the caller's transaction: from memory, or loaded in it. */
+  readonly taxTable: Kept<TaxTable>;
   /** Computes the taxes of a request by a table; pure. */
   quoteTax(request: TaxRequest, table: TaxTable): TaxQuote;
 }
@@ -81,7 +90,7 @@ export function createTax({ db }: TaxDeps): Tax {
     saveCategory: (ctx, category) => saveCategory(deps, ctx, category),
     deleteCategory: (ctx, code) => deleteCategory(deps, ctx, code),
     listCategories: (tenantId) => db.read(tenantId, listCategories, { name }),
-    loadTax,
+    taxTable: keepByVersion({ name: taxVersion, load: loadTax }),
     quoteTax,
   };
 }

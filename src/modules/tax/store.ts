@@ -22,6 +22,9 @@ interface RateRow {
   readonly version: number;
 }
 
+/** Name of the version that every change of what quotes need raises. */
+export const taxVersion = "tax";
+
 /** Loads all that quotes need, in one flight. */
 export async function loadTax(tx: TenantTx): Promise<TaxTable> {
   const [zones, rates] = await Promise.all([listZones(tx), listRates(tx)]);

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import { systemContext } from "../../kernel/context.ts";
-import { newId } from "../../kernel/ids.ts";
+import { newId, type TenantId } from "../../kernel/ids.ts";
 import { createDb } from "../../platform/db/db.ts";
+import { readVersions } from "../../platform/versions/versions.ts";
 import { createTestDatabase } from "../../testing/database.ts";
 import { createTax } from "./index.ts";
 
@@ -17,6 +18,8 @@ describe("tax on PostgreSQL", async () => {
     await database.drop();
   });
   const tax = createTax({ db });
+  const tableOf = (tenantId: TenantId) =>
+    db.read(tenantId, async (tx) => tax.taxTable(tx, await readVersions(tx)));
 
   const setup = async () => {
     const ctx = systemContext(newId<"tenant">(), "test");
@@ -37,7 +40,7 @@ describe("tax on PostgreSQL", async () => {
 
   it("loads what a quote needs and quotes it", async () => {
     const { tenantId, zone, rate } = await setup();
-    const table = await db.read(tenantId, tax.loadTax);
+    const table = await tableOf(tenantId);
     assert.deepEqual(table, { zones: [zone], rates: [rate] });
     const quote = tax.quoteTax(
       {
@@ -50,7 +53,7 @@ describe("tax on PostgreSQL", async () => {
     );
     assert.equal(quote.taxMinor, 200);
     const other = await setup();
-    assert.equal((await db.read(other.tenantId, tax.loadTax)).rates[0]?.id, other.rate.id);
+    assert.equal((await tableOf(other.tenantId)).rates[0]?.id, other.rate.id);
   });
 
   it("changes zones and rates, and refuses stale versions", async () => {
@@ -96,6 +99,31 @@ describe("tax on PostgreSQL", async () => {
   it("deletes a zone with its rates", async () => {
     const { ctx, tenantId, zone } = await setup();
     assert.ok((await tax.deleteZone(ctx, zone.id)).ok);
-    assert.deepEqual(await db.read(tenantId, tax.loadTax), { zones: [], rates: [] });
+    assert.deepEqual(await tableOf(tenantId), { zones: [], rates: [] });
+  });
+
+  it("taxes by every change as soon as it is made", async () => {
+    const { ctx, tenantId, zone } = await setup();
+    const rates = async () => (await tableOf(tenantId)).rates.map(({ rateBps }) => rateBps).sort();
+    const before = await rates();
+    const made = await tax.createRate(ctx, {
+      zoneId: zone.id,
+      name: "New",
+      rateBps: 1,
+      priority: 9,
+    });
+    assert.ok(made.ok);
+    assert.deepEqual(await rates(), [1, ...before]);
+    await tax.updateRate(ctx, { id: made.value.id }, { rateBps: 2 });
+    assert.deepEqual(await rates(), [...before, 2].sort());
+    await tax.deleteRate(ctx, made.value.id);
+    assert.deepEqual(await rates(), before);
+    await tax.updateZone(ctx, { id: zone.id }, { name: "Elsewhere" });
+    assert.deepEqual(
+      (await tableOf(tenantId)).zones.map(({ name }) => name),
+      ["Elsewhere"],
+    );
+    await tax.deleteZone(ctx, zone.id);
+    assert.deepEqual(await tableOf(tenantId), { zones: [], rates: [] });
   });
 });
