@@ -95,7 +95,9 @@ export function createOrders(deps: OrdersDeps): Orders {
     list: (ctx, query) => listOrders({ db, reads, clock }, ctx, query),
     listAsJson: (ctx, query) => listOrdersAsJson({ db, reads, clock }, ctx, query),
     async get({ tenantId }, orderId) {
-      const detail = await reads.read(tenantId, (tx) => findOrderDetail(tx, orderId));
+      const detail = await reads.read(tenantId, `order ${orderId}`, (tx) =>
+        findOrderDetail(tx, orderId),
+      );
       return detail ? ok(detail) : notFound(orderId);
     },
     async timeline({ tenantId }, orderId) {

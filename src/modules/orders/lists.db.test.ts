@@ -179,6 +179,30 @@ describe("lists of orders", async () => {
     const begun = fixture.statements.filter(({ name }) => name === "db.begin_read").length;
     assert(begun < 10, `${begun} transactions for 20 lists`);
   });
+
+  it("ask once for what many want at once, and show each later caller what came before it", async () => {
+    const { ctx } = await setup(6);
+    const list = () => orders.list(ctx, { filter: {}, limit: 5 });
+    const countOf = (page: Awaited<ReturnType<typeof list>>) => page.ok && page.value.items.length;
+    fixture.statements.length = 0;
+    const counts = (await Promise.all(Array.from({ length: 100 }, list))).map(countOf);
+    assert.deepEqual(new Set(counts), new Set([5]));
+    assert.deepEqual(selects(fixture), ["orders.list"]);
+    let placed = 6;
+    const reader = async () => {
+      while (placed < 26) {
+        const least = placed;
+        const count = Number(countOf(await orders.list(ctx, { filter: {}, limit: 100 })));
+        assert(count >= least, `${count} orders after ${least} were placed`);
+      }
+    };
+    const writer = async () => {
+      for (; placed < 26; placed++) {
+        await place(fixture, ctx, [someOrder({ number: 2_000 + placed })]);
+      }
+    };
+    await Promise.all([writer(), ...Array.from({ length: 8 }, reader)]);
+  });
 });
 
 function selects(fixture: OrdersFixture): string[] {

@@ -44,35 +44,63 @@ export type OrderPage = Numbered<ListedOrder>;
 
 /** Short reads of one tenant that share a transaction. */
 export interface SharedReads {
-  /** Runs a read in the next shared transaction of the tenant. @throws DbError, CoalescerFullError */
-  read<Value>(tenantId: TenantId, work: (tx: TenantTx) => Promise<Value>): Promise<Value>;
+  /**
+   * Runs a read in the next shared transaction of the tenant.
+   *
+   * @param what names the answer: who asks the same before that transaction begins gets the same value
+   * @throws DbError, CoalescerFullError
+   */
+  read<Value>(
+    tenantId: TenantId,
+    what: string,
+    work: (tx: TenantTx) => Promise<Value>,
+  ): Promise<Value>;
 }
 
-/** Limits of the shared reads of one process. */
+/** Limits of the shared reads of one process; those that ask the same count once. */
 const readLimits = { batchMax: 4, inFlightMax: 2, waitingMax: 2_000 };
+
+interface SharedRead {
+  readonly name: string;
+  readonly work: (tx: TenantTx) => Promise<unknown>;
+}
 
 /**
  * Makes the shared reads. Concurrent short reads of a tenant travel in one pipelined transaction:
  * opening one costs more than a page does (3,500 pages/s alone, 6,000 shared, 2 cores); four at a
  * time are answered sooner than sixteen. Only for reads of a few index pages: neighbours wait for
- * each other.
+ * each other. Nobody gets an answer from before the question: a transaction takes nobody in once it
+ * has begun.
  */
 export function createSharedReads(db: Db): SharedReads {
-  type Work = (tx: TenantTx) => Promise<unknown>;
-  const reads: Coalescer<Work, unknown> = createCoalescer({
+  /** Answers by name, of reads that no transaction has taken in yet. */
+  const waiting = new Map<string, Promise<unknown>>();
+  const reads: Coalescer<SharedRead, unknown> = createCoalescer({
     name: "orders.read",
     ...readLimits,
-    run: (tenantId, works) => {
+    run(tenantId, batch) {
+      for (const { name } of batch) waiting.delete(name);
       const readAll = (tx: TenantTx) => {
         steerToIndexes(tx);
-        return Promise.all(works.map((work) => work(tx)));
+        return Promise.all(batch.map(({ work }) => work(tx)));
       };
       return db.read(tenantId as TenantId, readAll, { name: "orders.read" });
     },
   });
+  const ask = (tenantId: TenantId, read: SharedRead): Promise<unknown> => {
+    const answer = reads.submit(tenantId, read);
+    waiting.set(read.name, answer);
+    // One that was refused, because too many wait, never begins.
+    answer.catch(() => {
+      if (waiting.get(read.name) === answer) waiting.delete(read.name);
+    });
+    return answer;
+  };
   return {
-    read: async <Value>(tenantId: TenantId, work: (tx: TenantTx) => Promise<Value>) =>
-      (await reads.submit(tenantId, work)) as Value,
+    async read<Value>(tenantId: TenantId, what: string, work: (tx: TenantTx) => Promise<Value>) {
+      const name = `${tenantId} ${what}`;
+      return (await (waiting.get(name) ?? ask(tenantId, { name, work }))) as Value;
+    },
   };
 }
 
@@ -94,7 +122,7 @@ export function listOrders(
   ctx: Pick<Context, "tenantId">,
   query: ListOrders,
 ): Promise<Result<OrderPage, BadCursor>> {
-  return readPage(deps, ctx, query, async (tx, slice): Promise<ListedOrder[]> => {
+  const read = async (tx: TenantTx, slice: OrderSlice): Promise<ListedOrder[]> => {
     const orders = await listOrderSummaries(tx, query.filter, slice);
     if (!query.withLines) return orders;
     const lines = await listLines(
@@ -102,7 +130,8 @@ export function listOrders(
       orders.slice(0, slice.limit).map((order) => order.id),
     );
     return orders.map((order) => ({ ...order, lines: lines.get(order.id) ?? [] }));
-  });
+  };
+  return readPage(deps, ctx, query, { form: "orders", read });
 }
 
 /**
@@ -116,9 +145,8 @@ export async function listOrdersAsJson(
   ctx: Pick<Context, "tenantId">,
   query: Omit<ListOrders, "withLines">,
 ): Promise<Result<string, BadCursor>> {
-  const page = await readPage(deps, ctx, query, (tx, slice) =>
-    listOrderTexts(tx, query.filter, slice),
-  );
+  const read = (tx: TenantTx, slice: OrderSlice) => listOrderTexts(tx, query.filter, slice);
+  const page = await readPage(deps, ctx, query, { form: "texts", read });
   if (!page.ok) return page;
   const { items, ...rest } = page.value;
   const others = JSON.stringify(rest).slice(1);
@@ -126,11 +154,17 @@ export async function listOrdersAsJson(
   return ok(`{"items":[${texts}]${others === "}" ? "" : ","}${others}`);
 }
 
+/** How the items of a page are read. */
+interface PageReader<Item> {
+  readonly form: "orders" | "texts";
+  readonly read: (tx: TenantTx, slice: OrderSlice) => Promise<readonly Item[]>;
+}
+
 async function readPage<Item extends { readonly id: OrderId }>(
   deps: ListDeps,
   { tenantId }: Pick<Context, "tenantId">,
   query: ListOrders,
-  readItems: (tx: TenantTx, slice: OrderSlice) => Promise<readonly Item[]>,
+  { form, read }: PageReader<Item>,
 ): Promise<Result<Numbered<Item>, BadCursor>> {
   const { filter, limit, page, withTotal } = query;
   const scope = { tenantId, list: "orders by id desc", filter: { ...filter } };
@@ -144,11 +178,11 @@ async function readPage<Item extends { readonly id: OrderId }>(
     ...(page ? { offset: (page - 1) * limit } : {}),
   };
   const work = (tx: TenantTx) =>
-    Promise.all([readItems(tx, slice), withTotal ? countOrders(tx, filter) : undefined]);
+    Promise.all([read(tx, slice), withTotal ? countOrders(tx, filter) : undefined]);
   const [found, total] =
     page || withTotal
       ? await readAlone(deps.db, tenantId, work)
-      : await deps.reads.read(tenantId, work);
+      : await deps.reads.read(tenantId, `${form} ${JSON.stringify(query)}`, work);
   const items = found.slice(0, limit);
   const last = items.at(-1);
   return ok({
