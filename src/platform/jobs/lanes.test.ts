@@ -58,9 +58,9 @@ describe("the low-water mark of a lane", () => {
     // Everything of that time is over, and something below 50 may wait now.
     book.claimed(lane, { asked: 50, taken: 0, lastSeq: 0 }, snapshot(200, 200));
     assert.equal(book.marks("safe")[0]?.mark, 0);
-    book.found([], true, { depth: "near", snapshot: snapshot(200, 200) });
+    book.found([], true, { depth: "near", snapshot: snapshot(200, 200), wasLong: false });
     assert.equal(book.marks("safe")[0]?.mark, 0);
-    book.found([], true, { depth: "safe", snapshot: snapshot(200, 200) });
+    book.found([], true, { depth: "safe", snapshot: snapshot(200, 200), wasLong: false });
     assert.equal(book.marks("safe")[0]?.mark, 50);
   });
 
@@ -74,6 +74,29 @@ describe("the low-water mark of a lane", () => {
     small.found([{ ...lane, seq: 1 }], true);
     small.claimed(lane, { asked: 200, taken: 5, lastSeq: 5 }, snapshot(90, 100));
     assert.deepEqual(small.marks("near"), []);
+  });
+
+  it("is set where a lane begins when finding it took long, and late jobs are still found", () => {
+    const book = createLaneBook(limits);
+    const look = (depth: "near" | "safe", at: number, wasLong = false) => ({
+      ...{ depth, snapshot: snapshot(at, at), wasLong },
+    });
+    book.found([{ ...lane, seq: 5_000 }], true, look("near", 100, true));
+    assert.equal(markOf(book), 4_999);
+    book.claimed(lane, { asked: 10, taken: 1, lastSeq: 5_000 }, snapshot(100, 100));
+    assert.equal(book.marks("near")[0]?.mark, 5_000);
+    assert.equal(book.marks("safe")[0]?.mark, 0);
+    book.found([{ ...lane, seq: 4_000 }], true, look("safe", 110));
+    assert.equal(markOf(book), 3_999);
+    book.claimed(lane, { asked: 10, taken: 1, lastSeq: 4_000 }, snapshot(110, 110));
+    for (const at of [120, 130]) book.found([], true, look("safe", at));
+    assert.equal(book.marks("safe")[0]?.mark, 4_000);
+    // Found at once, it is not worth remembering.
+    const other = createLaneBook(limits);
+    other.found([{ ...lane, seq: 5_000 }], true, look("near", 100));
+    assert.equal(markOf(other), 0);
+    other.claimed(lane, { asked: 10, taken: 1, lastSeq: 5_000 }, snapshot(100, 100));
+    assert.deepEqual(other.marks("near"), []);
   });
 
   it("is forgotten when the outcome of a claim is unknown", () => {

@@ -30,6 +30,16 @@ export interface LaneClaim {
 /** How far a look for lanes goes back, see {@link LaneBook.marks}. */
 export type LookDepth = "near" | "safe" | "full";
 
+/** How a look for lanes was done. */
+export interface LaneLook {
+  /** Where it read from. */
+  readonly depth: LookDepth;
+  /** Taken just before it. */
+  readonly snapshot: Snapshot;
+  /** Whether it took so long that it must have stepped over many entries of jobs that are gone. */
+  readonly wasLong: boolean;
+}
+
 /**
  * Remembers, for each lane, how far it was emptied: the low-water mark.
  *
@@ -56,12 +66,12 @@ export interface LaneBook {
    * Notes the first waiting job of lanes; `seq` is its position.
    *
    * @param isAll whether lanes that are not among them are empty
-   * @param look where it read from, and a snapshot taken just before it; without it `safe` stays
+   * @param look how it was looked; without it `safe` stays
    */
   found(
     lanes: readonly (LaneKey & { readonly seq: number })[],
     isAll: boolean,
-    look?: { readonly depth: LookDepth; readonly snapshot: Snapshot },
+    look?: LaneLook,
   ): void;
   /** Forgets every position: after a claim whose outcome is unknown. */
   reset(): void;
@@ -95,6 +105,12 @@ interface Lane extends LaneKey {
 export function createLaneBook(limits: LaneLimits = defaultLimits): LaneBook {
   const lanes = new Map<string, Lane>();
   const start = (lane: Lane): number => (lane.ahead > limits.rewalkMax ? lane.near : lane.safe);
+  /** Others emptied the lane up to here, and nobody has cleaned up yet: once is enough to find out. */
+  const stepOver = (lane: Lane, seq: number): void => {
+    lane.near = Math.max(lane.near, seq);
+    lane.ahead = Math.max(lane.ahead, limits.rewalkMax + 1);
+    lane.total = Math.max(lane.total, limits.rememberFrom);
+  };
   const forgettable = (lane: Lane): boolean => !lane.isOpen && lane.total < limits.rememberFrom;
 
   return {
@@ -142,6 +158,7 @@ export function createLaneBook(limits: LaneLimits = defaultLimits): LaneBook {
         lanes.set(nameOf(head), lane);
         lane.isOpen = true;
         if (head.seq <= start(lane)) rewind(lane, head.seq - 1);
+        else if (look?.wasLong) stepOver(lane, head.seq - 1);
       }
       for (const [name, lane] of lanes) if (forgettable(lane)) lanes.delete(name);
     },
