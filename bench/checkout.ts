@@ -51,8 +51,9 @@ const quickTimes: Times = { warmUp: 1_500, ours: 2_000, peerWarmUp: 3_000, peer:
 
 /**
  * Full checkouts over HTTP, each shop's in as few calls as its API offers; ours: a new cart of two
- * items with e-mail, address and shipping method, then payment and completion in one call. Shop, load generator, payment simulator and database are
- * processes of their own; Vendure and Medusa follow on databases of the same server.
+ * items with e-mail, address and shipping method, then payment and completion in one call. Shop, load
+ * generator, payment simulator and database are processes of their own; Vendure and Medusa follow on
+ * databases of the same server.
  */
 export async function run({ quick, log }: BenchOptions): Promise<BenchResult> {
   const machine = machineBefore();

@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import net from "node:net";
 import pg from "pg";
 import { type BenchOptions, type BenchResult, round, startBenchServer } from "./harness.ts";
 import { withOldSnapshot } from "./load/jobs-backlog.ts";
 import type { JobsFigures } from "./load/jobs-driver.ts";
+import { startRedis } from "./load/redis.ts";
 
 /** Peers on PostgreSQL: to be beaten by half in each column. */
 const postgresPeers = ["graphile-worker", "pg-boss"] as const;
@@ -115,50 +115,6 @@ async function drive(name: string, url: string, mode: "quick" | "full"): Promise
   const last = output.trim().split("\n").at(-1);
   if (code !== 0 || !last) throw new Error(`measuring ${name} ended with code ${code}`);
   return JSON.parse(last) as JobsFigures;
-}
-
-/** A Redis of our own, in memory only. @returns undefined when there is none to start */
-async function startRedis() {
-  const port = await freePort();
-  const args = ["--port", String(port), "--save", "", "--appendonly", "no", "--bind", "127.0.0.1"];
-  const child = spawn("redis-server", args, { stdio: "ignore" });
-  const isRunning = await new Promise<boolean>((resolve) => {
-    child.once("error", () => resolve(false));
-    child.once("spawn", () => resolve(true));
-  });
-  if (!isRunning) return undefined;
-  await reachable(port);
-  return {
-    url: `redis://127.0.0.1:${port}`,
-    async stop() {
-      const gone = new Promise((resolve) => child.once("exit", resolve));
-      child.kill();
-      await gone;
-    },
-  };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = net.createServer().once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as net.AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
-}
-
-async function reachable(port: number): Promise<void> {
-  for (let attempt = 0; attempt < 100; attempt++) {
-    const isOpen = await new Promise<boolean>((resolve) => {
-      const socket = net.connect(port, "127.0.0.1");
-      socket.once("connect", () => resolve(socket.end() !== undefined));
-      socket.once("error", () => resolve(false));
-    });
-    if (isOpen) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error("redis-server does not answer");
 }
 
 /**

@@ -257,6 +257,20 @@ create table platform.events_default partition of platform.events DEFAULT with (
 alter table platform.events_default enable row level security;
 alter table platform.events_default force row level security;
 
+create table platform.fences (
+  tenant_id uuid not null,
+  resource text collate "C" not null,
+  token bigint not null,
+  constraint fences_pkey PRIMARY KEY (tenant_id, resource),
+  constraint fences_resource_check CHECK (((length(resource) >= 1) AND (length(resource) <= 200)))
+) with (fillfactor=70);
+alter table platform.fences enable row level security;
+alter table platform.fences force row level security;
+create policy platform on platform.fences to brandos_platform using (true) with check (true);
+create policy tenant on platform.fences using ((tenant_id = ( SELECT platform.current_tenant() AS current_tenant)));
+grant delete, insert, select, update on platform.fences to brandos_app;
+grant delete, insert, select, update on platform.fences to brandos_platform;
+
 create table platform.idempotency_keys (
   tenant_id uuid not null,
   principal text not null,
@@ -504,6 +518,16 @@ create policy platform on platform.jobs_settled to brandos_platform using (true)
 create policy tenant on platform.jobs_settled using ((tenant_id = ( SELECT platform.current_tenant() AS current_tenant)));
 grant delete, insert, select, update on platform.jobs_settled to brandos_app;
 grant delete, insert, select, update on platform.jobs_settled to brandos_platform;
+
+create table platform.leases (
+  name text collate "C" not null,
+  holder uuid,
+  token bigint not null,
+  expires_at timestamp with time zone not null,
+  constraint leases_pkey PRIMARY KEY (name),
+  constraint leases_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200)))
+) with (fillfactor=70);
+grant delete, insert, select, update on platform.leases to brandos_platform;
 
 create table platform.migrations (
   schema text not null,

@@ -21,13 +21,18 @@ export interface Playground extends AsyncDisposable {
 }
 
 /** Owners of the tables that mechanisms need; an application adds its own lines. */
-const lines: readonly MigrationLine[] = ["db", "events", "jobs", "sagas", "idempotency"].map(
-  (name) => ({
-    name: `platform/${name}`,
-    scope: "platform",
-    folder: path.join(import.meta.dirname, "../src/platform", name, "migrations"),
-  }),
-);
+const lines: readonly MigrationLine[] = [
+  "db",
+  "events",
+  "jobs",
+  "sagas",
+  "idempotency",
+  "locks",
+].map((name) => ({
+  name: `platform/${name}`,
+  scope: "platform",
+  folder: path.join(import.meta.dirname, "../src/platform", name, "migrations"),
+}));
 
 /**
  * Starts PostgreSQL in a temporary folder and makes the example's own tables in it. Disposing of it

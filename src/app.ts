@@ -32,6 +32,13 @@ import { createHttpServer, type HttpServer } from "./platform/http/server.ts";
 import { createStatementScope, type StatementScope } from "./platform/http/statement-scope.ts";
 import { jobTopics } from "./platform/jobs/job.ts";
 import { createJobs, type Jobs } from "./platform/jobs/jobs.ts";
+import {
+  createLocks,
+  createPostgresLeaseStore,
+  type Leadership,
+  type Locks,
+  locksTopic,
+} from "./platform/locks/locks.ts";
 import { createOutgoing } from "./platform/outgoing/outgoing.ts";
 import { createPlacements, type Placements } from "./platform/placement/placements.ts";
 import { refuseUnconfinedRoles } from "./platform/placement/provision.ts";
@@ -40,7 +47,6 @@ import { createWakeup, type Wakeup } from "./platform/wakeup/wakeup.ts";
 import {
   createHousekeeper,
   ensurePartitions,
-  type Housekeeper,
   houseJobs,
   provisionTenant,
   provisionTenants,
@@ -150,11 +156,12 @@ export async function createApp(given: AppConfig): Promise<App> {
         streams,
       })
     : undefined;
-  const housekeeper = createHousekeeper({ db, placements }, (err) =>
+  const locks = openLocks(db, databases, log);
+  const housekeeper = createHousekeeper({ db, placements, locks }, (err) =>
     log.error({ err }, "housekeeping failed; it is tried again within the hour"),
   );
   const jobs = [...jobsOf.values()];
-  const parts = { config, db, placements, databases, sagas, tenants, jobs, home };
+  const parts = { config, db, placements, databases, sagas, tenants, jobs, home, locks };
   const life = lifeOf({ ...parts, subscriptions, housekeeper, health, http });
   return { commerce, tenants, placements, db, jobs: home, subscriptions, sagas, http, ...life };
 }
@@ -169,7 +176,8 @@ interface Living {
   readonly jobs: readonly Jobs[];
   readonly home: Jobs;
   readonly subscriptions: Subscriptions;
-  readonly housekeeper: Housekeeper;
+  readonly housekeeper: Leadership;
+  readonly locks: Locks;
   readonly health: Health;
   readonly http: HttpServer | undefined;
 }
@@ -194,7 +202,7 @@ function lifeOf(parts: Living): Pick<App, "start" | "stop"> {
     },
     async stop() {
       health.markDraining();
-      housekeeper.stop();
+      await Promise.all([housekeeper.stop(), parts.locks.stop()]);
       await Promise.all([...jobs.map((each) => each.stop()), subscriptions.stop()]);
       await http?.close(config.shutdown);
       await sagas.stop({ withinMs: 2_000 });
@@ -245,6 +253,17 @@ function openDb(
   return db;
 }
 
+/** Locks of all nodes, kept in the home database. */
+function openLocks(db: Db, [home]: readonly OpenDatabase[], log: HttpLog): Locks {
+  const store = createPostgresLeaseStore({ db, ...(home ? { wakeup: home.wakeup } : {}) });
+  return createLocks({
+    store,
+    onEvent(event) {
+      if (event.kind === "lost") log.warn({ lock: event.name }, "a lock was lost");
+    },
+  });
+}
+
 function openPlacements({ config, homeUrl }: AppConfig): Placements {
   const { appUrl, platformUrl, clusters } = config.database;
   return createPlacements({
@@ -282,7 +301,7 @@ async function openDatabases(
     name,
     wakeup: createWakeup({
       url: placements.urlsOf(name).platform,
-      topics: [...jobTopics, eventsTopic],
+      topics: [...jobTopics, eventsTopic, locksTopic],
       onError: (err) => log.warn({ err, database: name }, "the wake-up connection broke"),
     }),
   }));

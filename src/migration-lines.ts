@@ -10,6 +10,7 @@ const owners: readonly (readonly [name: string, scope: MigrationScope])[] = [
   ["platform/sagas", "platform"],
   ["platform/idempotency", "platform"],
   ["modules/tenants", "control"],
+  ["platform/locks", "platform"],
   ["platform/versions", "tenant"],
   ["modules/ledger", "tenant"],
   ["modules/catalog", "tenant"],

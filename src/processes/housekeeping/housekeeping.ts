@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { newId, type TenantId } from "../../kernel/ids.ts";
 import type { Carts } from "../../modules/carts/index.ts";
@@ -13,6 +14,12 @@ import {
   type Jobs,
   type Schedule,
 } from "../../platform/jobs/jobs.ts";
+import {
+  createLeadership,
+  deleteOldLeases,
+  type Leadership,
+  type Locks,
+} from "../../platform/locks/locks.ts";
 import type { Placements } from "../../platform/placement/placements.ts";
 
 /** Age from which an idempotency key is forgotten: longer than any client retries. */
@@ -84,35 +91,36 @@ export async function provisionTenants(jobs: Jobs, tenants: Pick<Tenants, "list"
   } while (cursor !== undefined);
 }
 
-/** A timer of the process for what belongs to no tenant. */
-export interface Housekeeper {
-  start(): void;
-  stop(): void;
-}
+/** Time between two rounds of the housekeeper, milliseconds. */
+const roundEveryMs = 60 * 60_000;
 
-/** Makes partitions ahead and forgets old keys, at start and every hour. Every node does; it is idempotent. */
+/**
+ * Looks after what belongs to no tenant: makes partitions ahead, forgets old keys and leases, when
+ * it begins and every hour. One node does it for all; nothing of it is harmed by a second one that
+ * does not know yet that it leads no more.
+ */
 export function createHousekeeper(
-  { db, placements }: Pick<HousekeepingDeps, "db" | "placements">,
+  { db, placements, locks }: Pick<HousekeepingDeps, "db" | "placements"> & { locks: Locks },
   onError: (error: unknown) => void,
-): Housekeeper {
-  let timer: NodeJS.Timeout | undefined;
+): Leadership {
   const round = async (): Promise<void> => {
     for (const { database, ownerUrl, schemas } of await placements.targets()) {
       await ensurePartitions(ownerUrl, schemas, { from: new Date(), months: monthsAhead });
       await purgeIdempotencyKeys(db, database, { olderThanMs: keyAgeMs });
+      await deleteOldLeases(db, database);
     }
   };
-  return {
-    start() {
-      timer ??= setInterval(() => void round().catch(onError), 60 * 60_000);
-      timer.unref();
-      void round().catch(onError);
+  return createLeadership({
+    locks,
+    name: "housekeeping",
+    onError,
+    async lead({ signal }) {
+      while (!signal.aborted) {
+        await round().catch(onError);
+        await delay(roundEveryMs, undefined, { signal, ref: false }).catch(() => {});
+      }
     },
-    stop() {
-      clearInterval(timer);
-      timer = undefined;
-    },
-  };
+  });
 }
 
 /**

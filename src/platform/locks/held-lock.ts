@@ -1,0 +1,132 @@
+import { LockError } from "./errors.ts";
+import { renewInMs } from "./lease.ts";
+import type { LeaseRequest, LeaseStore, TakenLease } from "./store.ts";
+
+/** A lock that is held, until it is released or lost. */
+export interface Lock extends AsyncDisposable {
+  readonly name: string;
+  /**
+   * Fencing token: larger than those of all holders before. Send it along with whatever the lock
+   * protects, and refuse there what brings a smaller one than was seen.
+   */
+  readonly token: number;
+  /** Aborted when the lock is lost, or may be; its reason is a {@link LockError}. */
+  readonly signal: AbortSignal;
+  /** Whether it is surely held still, by this process's clock. */
+  isHeld(): boolean;
+  /**
+   * Makes it last for `leaseMs` from now; by itself it lasts as long as it is renewed.
+   *
+   * @throws LockError ERR_LOCK_LOST, or ERR_LOCK_UNAVAILABLE when the store does not answer
+   */
+  extend(leaseMs?: number): Promise<void>;
+  /** Gives it back. May be called twice. @returns whether it was held until now */
+  release(): Promise<boolean>;
+}
+
+/** What happens to locks, for observers. */
+export type LockEvent =
+  | {
+      readonly kind: "acquired";
+      readonly name: string;
+      readonly token: number;
+      readonly waitedMs: number;
+    }
+  | { readonly kind: "released"; readonly name: string; readonly heldMs: number }
+  | { readonly kind: "renewal_failed"; readonly name: string; readonly error: unknown }
+  | { readonly kind: "lost"; readonly name: string; readonly token: number };
+
+/** What a held lock is made of. */
+export interface Holding {
+  readonly store: LeaseStore;
+  readonly request: LeaseRequest;
+  readonly lease: TakenLease;
+  /** Whether it is renewed for as long as it is held. */
+  readonly renews: boolean;
+  readonly onEvent: (event: LockEvent) => void;
+  /** Called once, when it is held no more. */
+  readonly onEnd: (lock: Lock) => void;
+}
+
+/** Watches over a lease: renews it in time, and says when it is lost. */
+export function holdLock({ store, request, lease, renews, onEvent, onEnd }: Holding): Lock {
+  const { name } = request;
+  const { token } = lease;
+  const lost = new AbortController();
+  const heldFromMs = performance.now();
+  let validUntilMs = lease.validUntilMs;
+  let state: "held" | "released" | "lost" = "held";
+  let renewal: NodeJS.Timeout | undefined;
+  let expiry: NodeJS.Timeout | undefined;
+  let releasing: Promise<boolean> | undefined;
+
+  const end = (as: "released" | "lost"): void => {
+    state = as;
+    clearTimeout(renewal);
+    clearTimeout(expiry);
+    onEnd(lock);
+  };
+  const lose = (): void => {
+    if (state !== "held") return;
+    end("lost");
+    onEvent({ kind: "lost", name, token });
+    lost.abort(lostError(name));
+  };
+  const renewSoon = (hasFailed: boolean): void => {
+    if (!renews || state !== "held") return;
+    clearTimeout(renewal);
+    renewal = setTimeout(renew, renewInMs(request.leaseMs, hasFailed));
+    renewal.unref();
+  };
+  const watch = (): void => {
+    clearTimeout(expiry);
+    expiry = setTimeout(lose, Math.max(0, validUntilMs - performance.now()));
+    expiry.unref();
+  };
+  const extend = async (leaseMs: number): Promise<void> => {
+    if (state !== "held") throw lostError(name);
+    const until = await store.extend({ ...request, leaseMs });
+    if (until === undefined) lose();
+    if (state !== "held" || until === undefined) throw lostError(name);
+    validUntilMs = until;
+    watch();
+  };
+  const renew = async (): Promise<void> => {
+    try {
+      await extend(request.leaseMs);
+      renewSoon(false);
+    } catch (error) {
+      if (state !== "held") return;
+      onEvent({ kind: "renewal_failed", name, error });
+      renewSoon(true);
+    }
+  };
+  const release = async (): Promise<boolean> => {
+    if (state !== "held") return false;
+    const inTime = performance.now() < validUntilMs;
+    end("released");
+    onEvent({ kind: "released", name, heldMs: performance.now() - heldFromMs });
+    return (await store.release(request)) && inTime;
+  };
+  const lock: Lock = {
+    name,
+    token,
+    signal: lost.signal,
+    isHeld: () => state === "held" && performance.now() < validUntilMs,
+    extend: (leaseMs = request.leaseMs) => extend(leaseMs),
+    release() {
+      releasing ??= release();
+      return releasing;
+    },
+    async [Symbol.asyncDispose]() {
+      await lock.release();
+    },
+  };
+  watch();
+  renewSoon(false);
+  return lock;
+}
+
+function lostError(name: string): LockError {
+  return new LockError("ERR_LOCK_LOST", `the lock ${name} is held no more`);
+}
