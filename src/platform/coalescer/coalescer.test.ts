@@ -74,6 +74,18 @@ describe("a coalescer", () => {
     assert.deepEqual(await Promise.all(answers), ["a1", "a2", "a3", "a4", "a5"]);
   });
 
+  it("divides those who wait into as many batches as it is told, of two at least", async () => {
+    const { coalescer, nextBatch } = setup({ inFlightMax: 9, divideInto: 3 });
+    const answers = Array.from({ length: 12 }, (_, at) => coalescer.submit("a", at));
+    // A third of those who are left each time.
+    for (const size of [4, 3, 2, 2, 1]) {
+      const batch = await nextBatch();
+      assert.equal(batch.items.length, size);
+      batch.open();
+    }
+    await Promise.all(answers);
+  });
+
   it("keeps the batch size within its limit, in the order of arrival", async () => {
     const { coalescer, nextBatch } = setup({ batchMax: 2 });
     const answers = [1, 2, 3, 4, 5].map((item) => coalescer.submit("a", item));

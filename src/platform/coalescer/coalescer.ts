@@ -10,6 +10,11 @@ export interface CoalescerConfig<Item, Value> {
   readonly inFlightMax: number;
   /** Callers that must wait before a batch starts beside another of its key; default 1. */
   readonly besideMin?: number;
+  /**
+   * Into how many batches those who wait are divided, two in each at least; default 1. For round trips
+   * that cost so little that small batches in flight together beat a large one.
+   */
+  readonly divideInto?: number;
   /** Callers that may wait per key; the next one is refused with ERR_COALESCER_FULL. */
   readonly waitingMax: number;
   /**
@@ -83,7 +88,7 @@ export function createCoalescer<Item, Value>(
     lane.scheduled = false;
     if (lane.waiting.length === 0 && lane.inFlight === 0) lanes.delete(key);
     while (mayStart(lane)) {
-      const batch = lane.waiting.splice(0, config.batchMax);
+      const batch = lane.waiting.splice(0, batchSize(config, lane.waiting.length));
       lane.inFlight++;
       void runBatch(config, key, batch).finally(() => {
         lane.inFlight--;
@@ -120,6 +125,13 @@ export function createCoalescer<Item, Value>(
     },
     depth: () => depth,
   };
+}
+
+function batchSize(
+  { batchMax, divideInto = 1 }: Pick<CoalescerConfig<never, never>, "batchMax" | "divideInto">,
+  waiting: number,
+): number {
+  return Math.min(batchMax, Math.max(2, Math.ceil(waiting / divideInto)));
 }
 
 async function runBatch<Item, Value>(

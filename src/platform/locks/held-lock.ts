@@ -52,36 +52,38 @@ export interface Holding {
 export function holdLock({ store, request, lease, renews, onEvent, onEnd }: Holding): Lock {
   const { name } = request;
   const { token } = lease;
-  const lost = new AbortController();
+  let lost: AbortController | undefined;
   const heldFromMs = performance.now();
   let validUntilMs = lease.validUntilMs;
   let state: "held" | "released" | "lost" = "held";
-  let renewal: NodeJS.Timeout | undefined;
-  let expiry: NodeJS.Timeout | undefined;
+  let renewAtMs = renews ? heldFromMs + renewInMs(request.leaseMs, false) : Infinity;
+  let timer: NodeJS.Timeout | undefined;
   let releasing: Promise<boolean> | undefined;
 
   const end = (as: "released" | "lost"): void => {
     state = as;
-    clearTimeout(renewal);
-    clearTimeout(expiry);
+    clearTimeout(timer);
     onEnd(lock);
   };
   const lose = (): void => {
     if (state !== "held") return;
     end("lost");
     onEvent({ kind: "lost", name, token });
-    lost.abort(lostError(name));
+    lost?.abort(lostError(name));
   };
-  const renewSoon = (hasFailed: boolean): void => {
-    if (!renews || state !== "held") return;
-    clearTimeout(renewal);
-    renewal = setTimeout(renew, renewInMs(request.leaseMs, hasFailed));
-    renewal.unref();
-  };
+  /** One timer for both: the next renewal, or the end when none came in time. */
   const watch = (): void => {
-    clearTimeout(expiry);
-    expiry = setTimeout(lose, Math.max(0, validUntilMs - performance.now()));
-    expiry.unref();
+    clearTimeout(timer);
+    if (state !== "held") return;
+    const atMs = Math.min(renewAtMs, validUntilMs);
+    timer = setTimeout(look, Math.max(0, atMs - performance.now()));
+    timer.unref();
+  };
+  const look = (): void => {
+    const nowMs = performance.now();
+    if (nowMs >= validUntilMs) return lose();
+    if (nowMs >= renewAtMs) void renew();
+    watch();
   };
   const extend = async (leaseMs: number): Promise<void> => {
     if (state !== "held") throw lostError(name);
@@ -92,14 +94,18 @@ export function holdLock({ store, request, lease, renews, onEvent, onEnd }: Hold
     watch();
   };
   const renew = async (): Promise<void> => {
+    // None while one is under way.
+    renewAtMs = Infinity;
+    let hasFailed = false;
     try {
       await extend(request.leaseMs);
-      renewSoon(false);
     } catch (error) {
       if (state !== "held") return;
+      hasFailed = true;
       onEvent({ kind: "renewal_failed", name, error });
-      renewSoon(true);
     }
+    renewAtMs = performance.now() + renewInMs(request.leaseMs, hasFailed);
+    watch();
   };
   const release = async (): Promise<boolean> => {
     if (state !== "held") return false;
@@ -111,7 +117,13 @@ export function holdLock({ store, request, lease, renews, onEvent, onEnd }: Hold
   const lock: Lock = {
     name,
     token,
-    signal: lost.signal,
+    get signal() {
+      if (!lost) {
+        lost = new AbortController();
+        if (state === "lost") lost.abort(lostError(name));
+      }
+      return lost.signal;
+    },
     isHeld: () => state === "held" && performance.now() < validUntilMs,
     extend: (leaseMs = request.leaseMs) => extend(leaseMs),
     release() {
@@ -123,7 +135,6 @@ export function holdLock({ store, request, lease, renews, onEvent, onEnd }: Hold
     },
   };
   watch();
-  renewSoon(false);
   return lock;
 }
 

@@ -70,6 +70,14 @@ export interface LocksConfig {
 
 const defaultLeaseMs = 30_000;
 
+/** A place in the line of one lock's callers in this process. */
+interface Place {
+  readonly isFirst: boolean;
+  /** Resolves when everybody before has left, or the signal is aborted. */
+  untilFirst(signal: AbortSignal): Promise<void>;
+  leave(): void;
+}
+
 /** Makes locks over a store. */
 export function createLocks(config: LocksConfig): Locks {
   const { store, pollMs = 250, waitingMax = 1_000, random = Math.random } = config;
@@ -118,53 +126,73 @@ export function createLocks(config: LocksConfig): Locks {
       if (signal.aborted) wake();
     });
 
-  /** Stands in line behind the callers of this process. @returns how to leave it */
-  const standInLine = async (name: string, signal: AbortSignal): Promise<() => void> => {
+  /** Stands in line behind the callers of this process. */
+  const standInLine = (name: string): Place => {
     const line = lines.get(name) ?? [];
     if (line.length >= waitingMax) {
       throw new LockError("ERR_LOCK_TIMEOUT", `${waitingMax} callers wait for ${name} already`);
     }
     lines.set(name, line);
-    const turn = Promise.withResolvers<void>();
-    const move = () => turn.resolve();
+    const turn = line.length === 0 ? undefined : Promise.withResolvers<void>();
+    const move = () => turn?.resolve();
     line.push(move);
-    const leave = () => {
-      const at = line.indexOf(move);
-      line.splice(at, 1);
-      if (at === 0) line[0]?.();
-      if (line.length === 0) lines.delete(name);
+    return {
+      isFirst: turn === undefined,
+      async untilFirst(signal) {
+        signal.addEventListener("abort", move);
+        if (!signal.aborted) await turn?.promise;
+        signal.removeEventListener("abort", move);
+      },
+      leave() {
+        const at = line.indexOf(move);
+        line.splice(at, 1);
+        if (at === 0) line[0]?.();
+        if (line.length === 0) lines.delete(name);
+      },
     };
-    if (line[0] === move) return leave;
-    signal.addEventListener("abort", move);
-    await turn.promise;
-    signal.removeEventListener("abort", move);
-    return leave;
   };
 
-  const wait = async (
+  /** Asks again and again for a lock, until it is had or the wait is over. */
+  const keepAsking = async (
     name: string,
     options: LockOptions,
-    signal: AbortSignal,
+    { sinceMs, signal }: { readonly sinceMs: number; readonly signal: AbortSignal },
   ): Promise<Lock | undefined> => {
-    const sinceMs = performance.now();
-    const leave = await standInLine(name, signal);
-    try {
-      let problem: unknown;
-      while (!signal.aborted) {
-        try {
-          const lock = await take(name, options, sinceMs);
-          if (lock) return lock;
-          problem = undefined;
-        } catch (error) {
-          if (!(error instanceof LockError && error.retryable)) throw error;
-          problem = error;
-        }
-        await sleep(pollMs * (0.5 + random() / 2), signal);
+    let problem: unknown;
+    while (!signal.aborted) {
+      try {
+        const lock = await take(name, options, sinceMs);
+        if (lock) return lock;
+        problem = undefined;
+      } catch (error) {
+        if (!(error instanceof LockError && error.retryable)) throw error;
+        problem = error;
       }
-      if (problem) throw problem;
-      return undefined;
+      await sleep(pollMs * (0.5 + random() / 2), signal);
+    }
+    if (problem) throw problem;
+    return undefined;
+  };
+
+  const wait = async (name: string, options: LockOptions): Promise<Lock | undefined> => {
+    const sinceMs = performance.now();
+    const place = standInLine(name);
+    try {
+      // Mostly it is free: then nothing need be made to wait with.
+      const lock = place.isFirst
+        ? await take(name, options, sinceMs).catch(unlessFinal)
+        : undefined;
+      if (lock) return lock;
+      const ends = [stopping.signal, ...(options.signal ? [options.signal] : [])];
+      const { waitMs } = options;
+      const restMs = waitMs === undefined ? undefined : waitMs - (performance.now() - sinceMs);
+      const timer =
+        restMs === undefined ? [] : [AbortSignal.timeout(Math.max(0, Math.ceil(restMs)))];
+      const signal = AbortSignal.any([...ends, ...timer]);
+      await place.untilFirst(signal);
+      return await keepAsking(name, options, { sinceMs, signal });
     } finally {
-      leave();
+      place.leave();
     }
   };
 
@@ -185,9 +213,7 @@ export function createLocks(config: LocksConfig): Locks {
       if (lock) return lock;
       throw timedOut(name, 0);
     }
-    const ends = [stopping.signal, ...(options.signal ? [options.signal] : [])];
-    const timer = waitMs === undefined ? undefined : AbortSignal.timeout(waitMs);
-    const lock = await wait(name, options, AbortSignal.any(timer ? [...ends, timer] : ends));
+    const lock = await wait(name, options);
     if (lock) return lock;
     throwIfStopped(stopping.signal);
     options.signal?.throwIfAborted();
@@ -211,6 +237,11 @@ export function createLocks(config: LocksConfig): Locks {
 
 function throwIfStopped(stopped: AbortSignal): void {
   if (stopped.aborted) throw new LockError("ERR_LOCKS_STOPPED", "these locks were stopped");
+}
+
+/** A store that is away may be back before the wait is over. */
+function unlessFinal(error: unknown): undefined {
+  if (!(error instanceof LockError && error.retryable)) throw error;
 }
 
 function timedOut(name: string, waitMs: number): LockError {

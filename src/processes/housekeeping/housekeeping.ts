@@ -34,7 +34,7 @@ const monthsAhead = 3;
 export interface HousekeepingDeps {
   readonly db: Db;
   readonly carts: Pick<Carts, "deleteOld">;
-  readonly placements: Placements;
+  readonly placements: Pick<Placements, "targets">;
 }
 
 const sweepCartsJob = "house.sweep_carts";

@@ -94,6 +94,22 @@ export const plantedBugs: readonly PlantedBug[] = [
     tests: ["src/platform/jobs/lease.db.test.ts", "src/platform/jobs/handle.db.test.ts"],
   },
   {
+    name: "whoever held a lock is admitted, however old its token",
+    promise: "S10",
+    file: "src/platform/locks/fence.ts",
+    find: "where fence.token <= excluded.token",
+    replace: "where true",
+    tests: ["src/platform/locks/postgres-store.db.test.ts"],
+  },
+  {
+    name: "a lock begins its tokens anew when it was given back",
+    promise: "S10",
+    file: "src/platform/locks/postgres-store.ts",
+    find: "token = greatest(lease.token + 1, excluded.token)",
+    replace: "token = lease.token",
+    tests: ["src/platform/locks/postgres-store.db.test.ts"],
+  },
+  {
     name: "callers are answered before the commit",
     promise: "S7",
     file: "src/platform/db/db.ts",
