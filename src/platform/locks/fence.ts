@@ -25,7 +25,8 @@ export async function admitToken(tx: TenantTx, resource: string, token: number):
 /**
  * Checks in a platform transaction that a lock kept in the same database is held, and keeps it from
  * being taken over until the transaction is over: for work without a tenant. Refuses a holder
- * whose lease has ended even when nobody has taken it over yet.
+ * whose lease has ended even when nobody has taken it over yet. Keep it short: meanwhile the lease
+ * cannot be renewed either.
  *
  * @throws LockError ERR_LOCK_STALE: roll back
  */

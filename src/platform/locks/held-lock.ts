@@ -52,7 +52,7 @@ export interface Holding {
 export function holdLock({ store, request, lease, renews, onEvent, onEnd }: Holding): Lock {
   const { name } = request;
   const { token } = lease;
-  let lost: AbortController | undefined;
+  const loss = createLoss(name);
   const heldFromMs = performance.now();
   let validUntilMs = lease.validUntilMs;
   let state: "held" | "released" | "lost" = "held";
@@ -69,7 +69,7 @@ export function holdLock({ store, request, lease, renews, onEvent, onEnd }: Hold
     if (state !== "held") return;
     end("lost");
     onEvent({ kind: "lost", name, token });
-    lost?.abort(lostError(name));
+    loss.happened();
   };
   /** One timer for both: the next renewal, or the end when none came in time. */
   const watch = (): void => {
@@ -81,8 +81,8 @@ export function holdLock({ store, request, lease, renews, onEvent, onEnd }: Hold
   };
   const look = (): void => {
     const nowMs = performance.now();
-    if (nowMs >= validUntilMs) return lose();
-    if (nowMs >= renewAtMs) void renew();
+    if (nowMs >= validUntilMs) lose();
+    else if (nowMs >= renewAtMs) void renew();
     watch();
   };
   const extend = async (leaseMs: number): Promise<void> => {
@@ -118,11 +118,7 @@ export function holdLock({ store, request, lease, renews, onEvent, onEnd }: Hold
     name,
     token,
     get signal() {
-      if (!lost) {
-        lost = new AbortController();
-        if (state === "lost") lost.abort(lostError(name));
-      }
-      return lost.signal;
+      return loss.signal();
     },
     isHeld: () => state === "held" && performance.now() < validUntilMs,
     extend: (leaseMs = request.leaseMs) => extend(leaseMs),
@@ -136,6 +132,23 @@ export function holdLock({ store, request, lease, renews, onEvent, onEnd }: Hold
   };
   watch();
   return lock;
+}
+
+/** The signal of a loss, made when somebody asks for it: few do. */
+function createLoss(name: string) {
+  let controller: AbortController | undefined;
+  let hasHappened = false;
+  return {
+    signal(): AbortSignal {
+      controller ??= new AbortController();
+      if (hasHappened) controller.abort(lostError(name));
+      return controller.signal;
+    },
+    happened() {
+      hasHappened = true;
+      controller?.abort(lostError(name));
+    },
+  };
 }
 
 function lostError(name: string): LockError {

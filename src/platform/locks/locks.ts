@@ -4,6 +4,7 @@ import { LockError } from "./errors.ts";
 import { holdLock, type Lock, type LockEvent } from "./held-lock.ts";
 import { checkLease } from "./lease.ts";
 import type { LeaseStore } from "./store.ts";
+import { createWaiting, type Waiting } from "./waiting.ts";
 
 export { LockError, type LockErrorCode } from "./errors.ts";
 export { admitToken, checkLeaseIn } from "./fence.ts";
@@ -70,159 +71,16 @@ export interface LocksConfig {
 
 const defaultLeaseMs = 30_000;
 
-/** A place in the line of one lock's callers in this process. */
-interface Place {
-  readonly isFirst: boolean;
-  /** Resolves when everybody before has left, or the signal is aborted. */
-  untilFirst(signal: AbortSignal): Promise<void>;
-  leave(): void;
-}
-
 /** Makes locks over a store. */
 export function createLocks(config: LocksConfig): Locks {
-  const { store, pollMs = 250, waitingMax = 1_000, random = Math.random } = config;
-  const onEvent = config.onEvent ?? (() => {});
-  const held = new Set<Lock>();
-  /** Callers of this process in order, by name; only the first of them asks the store. */
-  const lines = new Map<string, (() => void)[]>();
-  const sleepers = new Set<() => void>();
+  const waiting = createWaiting(config.waitingMax ?? 1_000);
   const stopping = new AbortController();
-  const unhear = store.onFreed?.(() => {
-    for (const wake of [...sleepers]) wake();
-  });
-
-  const take = async (
-    name: string,
-    { leaseMs = defaultLeaseMs, renews = true }: LockOptions,
-    sinceMs: number,
-  ): Promise<Lock | undefined> => {
-    checkLease(name, leaseMs);
-    const request = { name, holder: newId(), leaseMs };
-    const lease = await store.take(request);
-    if (!lease) return undefined;
-    if (stopping.signal.aborted || performance.now() >= lease.validUntilMs) {
-      await store.release(request);
-      return undefined;
-    }
-    const onEnd = (lock: Lock) => held.delete(lock);
-    const lock = holdLock({ store, request, lease, renews, onEvent, onEnd });
-    held.add(lock);
-    onEvent({ kind: "acquired", name, token: lock.token, waitedMs: performance.now() - sinceMs });
-    return lock;
-  };
-
-  /** Sleeps until somebody gives a lock back, or for a while. */
-  const sleep = (ms: number, signal: AbortSignal): Promise<void> =>
-    new Promise((resolve) => {
-      const wake = () => {
-        clearTimeout(timer);
-        sleepers.delete(wake);
-        signal.removeEventListener("abort", wake);
-        resolve();
-      };
-      const timer = setTimeout(wake, ms);
-      sleepers.add(wake);
-      signal.addEventListener("abort", wake);
-      if (signal.aborted) wake();
-    });
-
-  /** Stands in line behind the callers of this process. */
-  const standInLine = (name: string): Place => {
-    const line = lines.get(name) ?? [];
-    if (line.length >= waitingMax) {
-      throw new LockError("ERR_LOCK_TIMEOUT", `${waitingMax} callers wait for ${name} already`);
-    }
-    lines.set(name, line);
-    const turn = line.length === 0 ? undefined : Promise.withResolvers<void>();
-    const move = () => turn?.resolve();
-    line.push(move);
-    return {
-      isFirst: turn === undefined,
-      async untilFirst(signal) {
-        signal.addEventListener("abort", move);
-        if (!signal.aborted) await turn?.promise;
-        signal.removeEventListener("abort", move);
-      },
-      leave() {
-        const at = line.indexOf(move);
-        line.splice(at, 1);
-        if (at === 0) line[0]?.();
-        if (line.length === 0) lines.delete(name);
-      },
-    };
-  };
-
-  /** Asks again and again for a lock, until it is had or the wait is over. */
-  const keepAsking = async (
-    name: string,
-    options: LockOptions,
-    { sinceMs, signal }: { readonly sinceMs: number; readonly signal: AbortSignal },
-  ): Promise<Lock | undefined> => {
-    let problem: unknown;
-    while (!signal.aborted) {
-      try {
-        const lock = await take(name, options, sinceMs);
-        if (lock) return lock;
-        problem = undefined;
-      } catch (error) {
-        if (!(error instanceof LockError && error.retryable)) throw error;
-        problem = error;
-      }
-      await sleep(pollMs * (0.5 + random() / 2), signal);
-    }
-    if (problem) throw problem;
-    return undefined;
-  };
-
-  const wait = async (name: string, options: LockOptions): Promise<Lock | undefined> => {
-    const sinceMs = performance.now();
-    const place = standInLine(name);
-    try {
-      // Mostly it is free: then nothing need be made to wait with.
-      const lock = place.isFirst
-        ? await take(name, options, sinceMs).catch(unlessFinal)
-        : undefined;
-      if (lock) return lock;
-      const ends = [stopping.signal, ...(options.signal ? [options.signal] : [])];
-      const { waitMs } = options;
-      const restMs = waitMs === undefined ? undefined : waitMs - (performance.now() - sinceMs);
-      const timer =
-        restMs === undefined ? [] : [AbortSignal.timeout(Math.max(0, Math.ceil(restMs)))];
-      const signal = AbortSignal.any([...ends, ...timer]);
-      await place.untilFirst(signal);
-      return await keepAsking(name, options, { sinceMs, signal });
-    } finally {
-      place.leave();
-    }
-  };
-
-  const tryAcquire = async (name: string, options: LockOptions = {}): Promise<Lock | undefined> => {
-    throwIfStopped(stopping.signal);
-    options.signal?.throwIfAborted();
-    // Whoever waits in this process came first.
-    if (lines.has(name)) return undefined;
-    return take(name, options, performance.now());
-  };
-
-  const acquire = async (name: string, options: LockOptions = {}): Promise<Lock> => {
-    throwIfStopped(stopping.signal);
-    options.signal?.throwIfAborted();
-    const { waitMs } = options;
-    if (waitMs === 0) {
-      const lock = await tryAcquire(name, options);
-      if (lock) return lock;
-      throw timedOut(name, 0);
-    }
-    const lock = await wait(name, options);
-    if (lock) return lock;
-    throwIfStopped(stopping.signal);
-    options.signal?.throwIfAborted();
-    throw timedOut(name, waitMs ?? 0);
-  };
-
+  const desk: Desk = { config, waiting, held: new Set(), stopping: stopping.signal };
+  const unhear = config.store.onFreed?.(() => waiting.wakeAll());
+  const acquire = (name: string, options: LockOptions = {}) => acquireLock(desk, name, options);
   return {
     acquire,
-    tryAcquire,
+    tryAcquire: (name, options = {}) => tryLock(desk, name, options),
     async withLock(name, options, work) {
       await using lock = await acquire(name, options);
       return await work(lock);
@@ -230,20 +88,113 @@ export function createLocks(config: LocksConfig): Locks {
     async stop() {
       stopping.abort();
       unhear?.();
-      await Promise.allSettled([...held].map((lock) => lock.release()));
+      await Promise.allSettled([...desk.held].map((lock) => lock.release()));
     },
   };
 }
 
-function throwIfStopped(stopped: AbortSignal): void {
-  if (stopped.aborted) throw new LockError("ERR_LOCKS_STOPPED", "these locks were stopped");
+/** Where locks are handed out. */
+interface Desk {
+  readonly config: LocksConfig;
+  readonly waiting: Waiting;
+  readonly held: Set<Lock>;
+  readonly stopping: AbortSignal;
+}
+
+async function acquireLock(desk: Desk, name: string, options: LockOptions): Promise<Lock> {
+  const { waitMs } = options;
+  const lock = waitMs === 0 ? await tryLock(desk, name, options) : await wait(desk, name, options);
+  if (lock) return lock;
+  throwIfOver(desk, options);
+  const message = `somebody else had the lock ${name} for ${waitMs ?? 0} ms`;
+  throw new LockError("ERR_LOCK_TIMEOUT", message);
+}
+
+async function tryLock(desk: Desk, name: string, options: LockOptions): Promise<Lock | undefined> {
+  throwIfOver(desk, options);
+  // Whoever waits in this process came first.
+  if (desk.waiting.isWaitedFor(name)) return undefined;
+  return take(desk, name, options, performance.now());
+}
+
+async function wait(desk: Desk, name: string, options: LockOptions): Promise<Lock | undefined> {
+  throwIfOver(desk, options);
+  const sinceMs = performance.now();
+  const place = desk.waiting.standInLine(name);
+  try {
+    // Mostly it is free: then nothing need be made to wait with.
+    const lock = place.isFirst
+      ? await take(desk, name, options, sinceMs).catch(unlessFinal)
+      : undefined;
+    if (lock) return lock;
+    const signal = endOfWait(desk, options, sinceMs);
+    await place.untilFirst(signal);
+    return await keepAsking(desk, name, options, { sinceMs, signal });
+  } finally {
+    place.leave();
+  }
+}
+
+function endOfWait(desk: Desk, { signal, waitMs }: LockOptions, sinceMs: number): AbortSignal {
+  const ends = [desk.stopping, ...(signal ? [signal] : [])];
+  if (waitMs === undefined) return AbortSignal.any(ends);
+  const restMs = Math.max(0, Math.ceil(waitMs - (performance.now() - sinceMs)));
+  return AbortSignal.any([...ends, AbortSignal.timeout(restMs)]);
+}
+
+/** Asks again and again for a lock, until it is had or the wait is over. */
+async function keepAsking(
+  desk: Desk,
+  name: string,
+  options: LockOptions,
+  { sinceMs, signal }: { readonly sinceMs: number; readonly signal: AbortSignal },
+): Promise<Lock | undefined> {
+  const { pollMs = 250, random = Math.random } = desk.config;
+  let problem: unknown;
+  while (!signal.aborted) {
+    try {
+      const lock = await take(desk, name, options, sinceMs);
+      if (lock) return lock;
+      problem = undefined;
+    } catch (error) {
+      unlessFinal(error);
+      problem = error;
+    }
+    await desk.waiting.sleep(pollMs * (0.5 + random() / 2), signal);
+  }
+  if (problem) throw problem;
+  return undefined;
+}
+
+/** Asks the store once. */
+async function take(
+  { config, held, stopping }: Desk,
+  name: string,
+  { leaseMs = defaultLeaseMs, renews = true }: LockOptions,
+  sinceMs: number,
+): Promise<Lock | undefined> {
+  checkLease(name, leaseMs);
+  const { store, onEvent = () => {} } = config;
+  const request = { name, holder: newId(), leaseMs };
+  const lease = await store.take(request);
+  if (!lease) return undefined;
+  if (stopping.aborted || performance.now() >= lease.validUntilMs) {
+    await store.release(request);
+    return undefined;
+  }
+  const onEnd = (lock: Lock) => held.delete(lock);
+  const lock = holdLock({ store, request, lease, renews, onEvent, onEnd });
+  held.add(lock);
+  onEvent({ kind: "acquired", name, token: lock.token, waitedMs: performance.now() - sinceMs });
+  return lock;
+}
+
+function throwIfOver({ stopping }: Desk, { signal }: LockOptions): void {
+  if (stopping.aborted) throw new LockError("ERR_LOCKS_STOPPED", "these locks were stopped");
+  signal?.throwIfAborted();
 }
 
 /** A store that is away may be back before the wait is over. */
 function unlessFinal(error: unknown): undefined {
   if (!(error instanceof LockError && error.retryable)) throw error;
-}
-
-function timedOut(name: string, waitMs: number): LockError {
-  return new LockError("ERR_LOCK_TIMEOUT", `somebody else had the lock ${name} for ${waitMs} ms`);
 }

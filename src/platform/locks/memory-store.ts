@@ -18,6 +18,13 @@ export function createMemoryLeaseStore(
   const leases = new Map<string, Held>();
   const sleepers = new Set<() => void>();
   let lastToken = 0;
+  let sweepFrom = 1_000;
+  /** Forgets leases that ended, whenever their number has doubled. */
+  const sweep = () => {
+    if (leases.size < sweepFrom) return;
+    for (const [name, { endsAtMs }] of leases) if (endsAtMs <= now()) leases.delete(name);
+    sweepFrom = Math.max(1_000, leases.size * 2);
+  };
   const heldBy = (name: string, holder: string): Held | undefined => {
     const held = leases.get(name);
     return held?.holder === holder && held.endsAtMs > now() ? held : undefined;
@@ -27,6 +34,7 @@ export function createMemoryLeaseStore(
       const askedAtMs = performance.now();
       const held = leases.get(name);
       if (held && held.holder !== holder && held.endsAtMs > now()) return undefined;
+      sweep();
       // One row of tokens for all names: a lease that is gone needs no memory.
       lastToken = Math.max(lastToken + 1, microsOf(now()));
       leases.set(name, { holder, token: lastToken, endsAtMs: now() + leaseMs });

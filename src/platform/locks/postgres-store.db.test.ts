@@ -104,6 +104,25 @@ describe("locks on PostgreSQL", async () => {
     await assert.rejects(check(lease.token), stale);
   });
 
+  it("are had and renewed while a transaction keeps another one from being taken over", async () => {
+    const request = () => ({ name: newId(), holder: newId(), leaseMs: 60_000 });
+    const [kept, free] = [request(), request()];
+    const lease = await store.take(kept);
+    assert(lease && (await store.take(free)));
+    await db.platform("home", async (tx) => {
+      await checkLeaseIn(tx, { name: kept.name, token: lease.token });
+      const [blocked, renewed, taken] = await Promise.allSettled([
+        store.extend(kept),
+        store.extend(free),
+        store.take(request()),
+      ]);
+      assert.equal(blocked.status, "rejected");
+      assert(renewed.status === "fulfilled" && renewed.value !== undefined);
+      assert(taken.status === "fulfilled" && taken.value !== undefined);
+    });
+    assert(await store.extend(kept));
+  });
+
   it("are forgotten when nobody had them for a day, and their tokens still grow", async () => {
     const [old, held] = [newId(), newId()];
     const request = (name: string) => ({ name, holder: newId(), leaseMs: 60_000 });

@@ -1,6 +1,6 @@
 import { createCoalescer } from "../coalescer/coalescer.ts";
 import type { Db } from "../db/db.ts";
-import { splitsOnDataErrors } from "../db/errors.ts";
+import { DbError, splitsOnDataErrors } from "../db/errors.ts";
 import { sql } from "../db/sql.ts";
 import type { Tx } from "../db/transaction.ts";
 import { poke, type Wakeup } from "../wakeup/wakeup.ts";
@@ -44,7 +44,8 @@ export function createPostgresLeaseStore(config: PostgresLeaseStoreConfig): Leas
     inFlightMax: 2,
     besideMin: 16,
     waitingMax: 10_000,
-    isSplittable: splitsOnDataErrors,
+    // A lease that somebody looks at in a transaction keeps only those waiting who want that one.
+    isSplittable: (error) => isBlocked(error) || splitsOnDataErrors(error),
     run: (_, batch) => operate(db, database, batch),
   });
   const ask = async (verb: Verb, request: LeaseRequest): Promise<Answer> => {
@@ -71,6 +72,13 @@ export function createPostgresLeaseStore(config: PostgresLeaseStoreConfig): Leas
     },
     ...(wakeup ? { onFreed: (wake) => wakeup.listen(locksTopic, wake) } : {}),
   };
+}
+
+/** Longest wait for a lease that another transaction looks at, milliseconds; renewals are to be in time. */
+const blockedAfterMs = 250;
+
+function isBlocked(error: unknown): boolean {
+  return error instanceof DbError && error.code === "ERR_DB_LOCK_TIMEOUT";
 }
 
 /** A lease as a statement answers for it. */
@@ -100,7 +108,8 @@ async function operate(
     // COMMIT travels behind them, without waiting for their answers.
     return { answers };
   };
-  const { answers } = await db.platform(database, work, { name: "locks" });
+  const options = { name: "locks", lockTimeoutMs: blockedAfterMs };
+  const { answers } = await db.platform(database, work, options);
   const rows = (await answers).flat();
   const tokens = new Map(rows.map(({ holder, token }) => [holder, token]));
   return batch.map(({ request }) => tokens.get(request.holder));
