@@ -100,6 +100,9 @@ async function onPostgres(measure: Measure) {
     placementOf: async () => ({ database: "home", schema: "shared" }),
   });
   const pool = new pg.Pool({ connectionString: roleUrls(server.url).platform, max: 10 });
+  // The server may say goodbye to a connection that is being closed.
+  pool.on("error", () => {});
+  pool.on("connect", (client) => client.on("error", () => {}));
   try {
     const ours = await measure("PostgreSQL", "ours", cycleOf(createPostgresLeaseStore({ db })));
     const row = await measure("PostgreSQL", "plain lease row", (name) => plainRow(pool, name));
