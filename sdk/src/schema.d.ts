@@ -563,6 +563,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/availability": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Say whether variants can be had
+         * @description For storefronts: `in_stock`, `few_left` with how many when there are 5 or fewer, `backorder`, or `sold_out`; over all active locations. A variant nobody knows is sold out.
+         */
+        get: operations["getAvailability"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/stock/adjustments": {
         parameters: {
             query?: never;
@@ -4855,6 +4875,49 @@ export interface operations {
                 content: {
                     "application/json": {
                         changed: number;
+                    };
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getAvailability: {
+        parameters: {
+            query: {
+                /** @description 1 to 100 ids of variants, separated by commas */
+                variantIds: string;
+            };
+            header?: {
+                /** @description Date of the API version to answer in. */
+                "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: {
+                            /** Format: uuid */
+                            variantId: string;
+                            /** @enum {string} */
+                            state: "in_stock" | "few_left" | "backorder" | "sold_out";
+                            left?: number;
+                        }[];
                     };
                 };
             };

@@ -61,6 +61,38 @@ describe("the shop and the console in a browser", { skip }, () => {
     await site.shoot(desk, "console-order");
   });
 
+  test("a shopper sees when little is left, and cannot ask for what is sold out", async () => {
+    const page = await site.open();
+    const headers = { authorization: `Bearer ${brand.secretKey}` };
+    // biome-ignore lint/suspicious/noExplicitAny: what the server sends
+    const ask = async (path: string, init: RequestInit = {}): Promise<any> =>
+      (await fetch(site.url + path, { ...init, headers: { ...headers, ...init.headers } })).json();
+    const { items: products } = await ask("/v1/products?limit=2");
+    const product = products[1];
+    const [{ id: variantId }] = product.variants;
+    const leave = async (units: number) => {
+      const { items } = await ask(`/v1/stock?variantId=${variantId}`);
+      const levels = items.map(({ locationId }: { locationId: string }, at: number) => ({
+        ...{ variantId, locationId },
+        onHand: at === 0 ? units : 0,
+      }));
+      await ask("/v1/stock", {
+        method: "PUT",
+        headers: { "content-type": "application/json", "idempotency-key": crypto.randomUUID() },
+        body: JSON.stringify({ items: levels }),
+      });
+    };
+    await leave(2);
+    await page.goto(`${shop}/products/${product.handle}`);
+    await page.getByText("Only 2 left.", { exact: true }).waitFor();
+    await site.shoot(page, "shop-few-left");
+    await leave(0);
+    await page.reload();
+    const button = page.getByRole("button", { name: "Sold out" });
+    await button.waitFor();
+    assert.ok(await button.isDisabled());
+  });
+
   test("an order appears in the open console by itself", async () => {
     const desk = await signIn();
     await desk.getByText("Live", { exact: true }).first().waitFor();

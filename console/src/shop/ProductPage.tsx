@@ -100,12 +100,43 @@ function Price({ variant }: { readonly variant: Variant }) {
   );
 }
 
+type Shelf =
+  paths["/v1/availability"]["get"]["responses"]["2XX"]["content"]["application/json"]["items"][number];
+
+/** What there is of a variant; asked again when the window is looked at again. */
+function useShelf(variantId: string): Shelf | undefined {
+  const { api } = useShop();
+  const { data } = useQuery({
+    queryKey: ["availability", variantId],
+    queryFn: () =>
+      take(api.GET("/v1/availability", { params: { query: { variantIds: variantId } } })),
+  });
+  return data?.items[0];
+}
+
+function sayShelf(shelf: Shelf | undefined): string {
+  switch (shelf?.state) {
+    case "in_stock":
+      return "In stock.";
+    case "few_left":
+      return `Only ${shelf.left} left.`;
+    case "backorder":
+      return "Made to order.";
+    case "sold_out":
+      return "We have none left.";
+    default:
+      return "\u00a0";
+  }
+}
+
 function Buy({ variant }: { readonly variant: Variant }) {
   const { currency } = useShop();
   const { add, isChanging, drawer, problem } = useCart();
   const [quantity, setQuantity] = useState(1);
+  const shelf = useShelf(variant.id);
   const isSold =
     variant.status === "active" && variant.prices.some((one) => one.currency === currency);
+  const isGone = shelf?.state === "sold_out";
   const submit = async () => {
     try {
       await add(variant.id, quantity);
@@ -123,15 +154,13 @@ function Buy({ variant }: { readonly variant: Variant }) {
           size="md"
           onClick={submit}
           loading={isChanging}
-          disabled={!isSold}
+          disabled={!isSold || isGone}
           style={{ flex: 1 }}
         >
-          Put into the cart
+          {isGone ? "Sold out" : "Put into the cart"}
         </Button>
       </div>
-      <p className="muted">
-        {variant.backorder ? "Made to order if we run out." : "In stock as long as it lasts."}
-      </p>
+      <p className="muted">{sayShelf(shelf)}</p>
       {problem !== null && problem !== undefined && (
         <p className="said-bad" role="alert">
           {sayProblem(problem)}

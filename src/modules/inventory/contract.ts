@@ -55,6 +55,14 @@ export interface Availability {
   readonly available: number;
 }
 
+/** Shoppers are told how many are left up to this many. */
+export const fewLeftMax = 5;
+
+/** What shoppers are told about a variant's stock. */
+export type ShelfState =
+  | { readonly variantId: VariantId; readonly state: "in_stock" | "backorder" | "sold_out" }
+  | { readonly variantId: VariantId; readonly state: "few_left"; readonly left: number };
+
 /** Units of one variant that a reservation wants. */
 export interface ReservationLine {
   readonly variantId: VariantId;

@@ -107,6 +107,12 @@ test("stock is received, reserved, sold, moved, counted and listed over HTTP", a
   const stock = await shop.ask("GET", `/v1/stock?variantId=${variantId}`);
   const levels = stock.body.items.map((each: Body) => [each.locationId, each.onHand]);
   assert.deepEqual(new Set(levels.map(String)), new Set([`${locationId},4`, `${paris.body.id},2`]));
+  const nobodys = newId();
+  const shelf = await shop.ask("GET", `/v1/availability?variantIds=${variantId},${nobodys}`);
+  assert.deepEqual(shelf.body.items, [
+    { variantId, state: "in_stock" },
+    { variantId: nobodys, state: "sold_out" },
+  ]);
   const low = await shop.ask("GET", "/v1/stock?low=true");
   assert.equal(low.body.items.length, 1);
   const movements = await shop.ask("GET", "/v1/stock/movements?limit=2");

@@ -17,6 +17,7 @@ import {
   ttlMsMax,
 } from "./contract.ts";
 import type { Inventory } from "./index.ts";
+import { shelfRoute } from "./shelf-routes.ts";
 
 const tag = "Inventory";
 const strict = { additionalProperties: false };
@@ -76,6 +77,7 @@ export function inventoryRoutes(inventory: Inventory): readonly Route[] {
   return [
     ...locationRoutes(inventory),
     listStockRoute(inventory),
+    shelfRoute(inventory),
     setStockRoute(inventory),
     adjustRoute(inventory),
     transferRoute(inventory),

@@ -111,6 +111,7 @@ describe("locks on PostgreSQL", async () => {
     assert(lease && (await store.take(free)));
     await db.platform("home", async (tx) => {
       await checkLeaseIn(tx, { name: kept.name, token: lease.token });
+      assert.equal(await store.take({ ...kept, holder: newId() }), undefined);
       const [blocked, renewed, taken] = await Promise.allSettled([
         store.extend(kept),
         store.extend(free),

@@ -52,6 +52,8 @@ export function createPostgresLeaseStore(config: PostgresLeaseStoreConfig): Leas
     try {
       return await operations.submit(database, { verb, request });
     } catch (error) {
+      // Whoever looks at a lease holds it.
+      if (verb === "take" && isBlocked(error)) return undefined;
       throw new LockError("ERR_LOCK_UNAVAILABLE", "the database does not answer for locks", error);
     }
   };
