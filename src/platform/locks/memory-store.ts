@@ -1,5 +1,5 @@
 import { validUntilMs } from "./lease.ts";
-import { type LeaseStore, microsOf } from "./store.ts";
+import type { LeaseStore } from "./store.ts";
 
 interface Held {
   holder: string;
@@ -36,7 +36,7 @@ export function createMemoryLeaseStore(
       if (held && held.holder !== holder && held.endsAtMs > now()) return undefined;
       sweep();
       // One row of tokens for all names: a lease that is gone needs no memory.
-      lastToken = Math.max(lastToken + 1, microsOf(now()));
+      lastToken = Math.max(lastToken + 1, Math.floor(now() * 1_000));
       leases.set(name, { holder, token: lastToken, endsAtMs: now() + leaseMs });
       return { token: lastToken, validUntilMs: validUntilMs(askedAtMs, leaseMs) };
     },

@@ -43,8 +43,3 @@ export interface LeaseStore {
   /** Calls `wake` when a lease may have become free: a hint. @returns its end */
   onFreed?(wake: () => void): () => void;
 }
-
-/** What a token must be larger than, so that it grows even where older ones were forgotten. */
-export function microsOf(epochMs: number): number {
-  return Math.floor(epochMs * 1_000);
-}
