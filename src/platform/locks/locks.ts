@@ -152,6 +152,7 @@ async function keepAsking(
   const { pollMs = 250, random = Math.random } = desk.config;
   let problem: unknown;
   while (!signal.aborted) {
+    const seen = desk.waiting.wakes();
     try {
       const lock = await take(desk, name, options, sinceMs);
       if (lock) return lock;
@@ -160,7 +161,7 @@ async function keepAsking(
       unlessFinal(error);
       problem = error;
     }
-    await desk.waiting.sleep(pollMs * (0.5 + random() / 2), signal);
+    await desk.waiting.sleep(pollMs * (0.5 + random() / 2), signal, seen);
   }
   if (problem) throw problem;
   return undefined;

@@ -14,8 +14,14 @@ export interface Waiting {
   isWaitedFor(name: string): boolean;
   /** Stands in line. @throws LockError ERR_LOCK_TIMEOUT when too many do */
   standInLine(name: string): Place;
-  /** Sleeps until somebody gives a lock back, for so long at most, milliseconds. */
-  sleep(ms: number, signal: AbortSignal): Promise<void>;
+  /** How often all were woken so far: read it before asking, for {@link Waiting.sleep}. */
+  wakes(): number;
+  /**
+   * Sleeps until somebody gives a lock back, for so long at most, milliseconds.
+   *
+   * @param seen {@link Waiting.wakes} before the question: who was woken since does not sleep
+   */
+  sleep(ms: number, signal: AbortSignal, seen: number): Promise<void>;
   /** Wakes all who sleep. */
   wakeAll(): void;
 }
@@ -29,6 +35,7 @@ export function createWaiting(waitingMax: number): Waiting {
   /** Callers in order, by name; only the first of them asks the store. */
   const lines = new Map<string, (() => void)[]>();
   const sleepers = new Set<() => void>();
+  let wakes = 0;
   const leave = (name: string, line: (() => void)[], move: () => void) => {
     const at = line.indexOf(move);
     line.splice(at, 1);
@@ -56,7 +63,8 @@ export function createWaiting(waitingMax: number): Waiting {
         leave: () => leave(name, line, move),
       };
     },
-    sleep: (ms, signal) =>
+    wakes: () => wakes,
+    sleep: (ms, signal, seen) =>
       new Promise((resolve) => {
         const wake = () => {
           clearTimeout(timer);
@@ -67,9 +75,10 @@ export function createWaiting(waitingMax: number): Waiting {
         const timer = setTimeout(wake, ms);
         sleepers.add(wake);
         signal.addEventListener("abort", wake);
-        if (signal.aborted) wake();
+        if (signal.aborted || seen !== wakes) wake();
       }),
     wakeAll() {
+      wakes++;
       for (const wake of [...sleepers]) wake();
     },
   };

@@ -43,9 +43,7 @@ describe("housekeeping", async () => {
     const [first] = rounds;
     assert(first !== undefined && nodes[first]);
     assert(nodes[first].housekeeper.isLeader());
-    // It ends the round it began before it gives the lead away.
     await nodes[first].stop();
-    assert.equal(rounds.length, 1);
     await came[1]?.promise;
     assert.deepEqual(rounds, [first, 1 - first]);
     await nodes[1 - first]?.stop();
