@@ -155,8 +155,12 @@ export function createOutgoing(config: OutgoingConfig): OutgoingClient {
       const isRepeatable = request.isRepeatable ?? request.method === "GET";
       const attemptsMax = isRepeatable ? limits.attemptsMax : 1;
       budget.deposit();
+      let last: Outcome | undefined;
       for (let attempt = 1; ; attempt++) {
         const outcome = await once(call, attempt).catch(asOutgoingError);
+        // A repetition that found no time left knows less than the attempt before it.
+        if (last && isOutOfTime(outcome, call)) return settle(last);
+        last = outcome;
         if (!isWorthRetrying(outcome) || attempt >= attemptsMax) return settle(outcome);
         const waitMs = Math.max(
           retryAfterMs(outcome),
@@ -187,6 +191,11 @@ interface Call {
 }
 
 type Outcome = OutgoingResponse | OutgoingError;
+
+function isOutOfTime(outcome: Outcome, call: Call): boolean {
+  const isAborted = outcome instanceof OutgoingError && outcome.code === "ERR_OUTGOING_ABORTED";
+  return isAborted && call.request.signal?.aborted !== true && remainingMs(call) <= 0;
+}
 
 /** One request and its whole answer. */
 async function exchange({ limits, agent }: Kit, call: Call): Promise<OutgoingResponse> {
