@@ -7,6 +7,7 @@ import { findOptional } from "./optional.ts";
 /** A Redis or Valkey server of one test, in memory only. */
 export interface TestRedis {
   readonly port: number;
+  readonly url: string;
   /** A connection with the limits a lock store asks for; closed with the server. */
   connect(): Redis;
   /** Stops it in its tracks, as a paused machine does. */
@@ -41,6 +42,7 @@ export async function startRedis(): Promise<TestRedis> {
   await start();
   return {
     port,
+    url: `redis://127.0.0.1:${port}`,
     connect() {
       const client = new Redis({
         port,

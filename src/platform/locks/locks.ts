@@ -6,6 +6,7 @@ import { checkLease } from "./lease.ts";
 import type { LeaseStore } from "./store.ts";
 import { createWaiting, type Waiting } from "./waiting.ts";
 
+export type { RedisNode } from "../redis/node.ts";
 export { LockError, type LockErrorCode } from "./errors.ts";
 export { admitToken, checkLeaseIn } from "./fence.ts";
 export type { Lock, LockEvent } from "./held-lock.ts";
@@ -18,11 +19,7 @@ export {
   locksTopic,
   type PostgresLeaseStoreConfig,
 } from "./postgres-store.ts";
-export {
-  createRedisLeaseStore,
-  type RedisLeaseStoreConfig,
-  type RedisNode,
-} from "./redis-store.ts";
+export { createRedisLeaseStore, type RedisLeaseStoreConfig } from "./redis-store.ts";
 export type { LeaseRequest, LeaseStore, TakenLease } from "./store.ts";
 
 /** How a lock is taken; every field has a default. */

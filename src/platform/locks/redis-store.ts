@@ -1,23 +1,14 @@
-import { createHash } from "node:crypto";
 import { type Coalescer, createCoalescer } from "../coalescer/coalescer.ts";
+import type { RedisNode } from "../redis/node.ts";
+import { defineScript, runScript } from "../redis/script.ts";
 import { LockError } from "./errors.ts";
 import { quorumOf, validUntilMs } from "./lease.ts";
 import type { LeaseRequest, LeaseStore, TakenLease } from "./store.ts";
 
-/**
- * A connection to one Redis or Valkey server, as ioredis and iovalkey make it. Give it a
- * `commandTimeout`, `maxRetriesPerRequest: 1` and no offline queue: a node that is away must say so
- * well before a lease is over.
- */
-export interface RedisNode {
-  eval(script: string, keys: number, ...args: (string | number)[]): Promise<unknown>;
-  evalsha(sha: string, keys: number, ...args: (string | number)[]): Promise<unknown>;
-}
-
 /** What the store works with. */
 export interface RedisLeaseStoreConfig {
   /** Independent servers, an odd number: a majority decides. One is a single point of failure. */
-  readonly nodes: readonly RedisNode[];
+  readonly nodes: readonly Pick<RedisNode, "eval" | "evalsha">[];
   /** Prefix of its keys; default `{brandos:lock}:`. The braces keep them on one server of a cluster. */
   readonly prefix?: string;
 }
@@ -98,7 +89,10 @@ export function createRedisLeaseStore(config: RedisLeaseStoreConfig): LeaseStore
 }
 
 /** Sends the operations of a moment in one command. */
-function gather(node: RedisNode, prefix: string): Coalescer<Operation, Answer> {
+function gather(
+  node: Pick<RedisNode, "eval" | "evalsha">,
+  prefix: string,
+): Coalescer<Operation, Answer> {
   return createCoalescer({
     name: "locks.redis",
     batchMax: 100,
@@ -111,22 +105,9 @@ function gather(node: RedisNode, prefix: string): Coalescer<Operation, Answer> {
     async run(_, batch) {
       const keys = batch.flatMap(({ name }) => [prefix + name, `${prefix}${name}:token`]);
       const args = batch.flatMap(({ verb, holder, number }) => [verb, holder, number]);
-      return (await runScript(node, keys, args)) as Answer[];
+      return (await runScript(node, script, keys, args)) as Answer[];
     },
   });
-}
-
-async function runScript(
-  node: RedisNode,
-  keys: readonly string[],
-  args: readonly (string | number)[],
-): Promise<unknown> {
-  try {
-    return await node.evalsha(scriptSha, keys.length, ...keys, ...args);
-  } catch (error) {
-    if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
-    return node.eval(script, keys.length, ...keys, ...args);
-  }
 }
 
 /**
@@ -135,7 +116,7 @@ async function runScript(
  */
 const tokenTtlMs = 7 * 24 * 60 * 60_000;
 
-const script = `
+const script = defineScript(`
   local function take(lock, count, holder, ms)
     if not redis.call('set', lock, holder, 'nx', 'px', ms) then
       if redis.call('get', lock) ~= holder then return 0 end
@@ -167,6 +148,4 @@ const script = `
       end
     end
   end
-  return answers`;
-
-const scriptSha = createHash("sha1").update(script).digest("hex");
+  return answers`);
