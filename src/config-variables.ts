@@ -53,6 +53,11 @@ export const variables = {
     true,
     "`false` behind a transaction pooler that cannot keep prepared statements.",
   ),
+  BRANDOS_REDIS_URLS: redisUrls(
+    "Redis or Valkey for what nodes share: cached answers and counted requests. Several addresses, " +
+      "separated by commas, are independent servers that share the keys. Absent: PostgreSQL does it.",
+  ),
+  BRANDOS_REDIS_CLUSTER: yesNo(false, "Whether the addresses are servers of one Redis Cluster."),
   BRANDOS_POOL_MAX: whole(
     { min: 1, max: 500, fallback: 10 },
     "Connections per database and role at most.",
@@ -211,6 +216,29 @@ function isPostgresUrl(value: unknown): boolean {
   if (typeof value !== "string" || !URL.canParse(value)) return false;
   const { protocol, pathname, username } = new URL(value);
   return /^postgres(ql)?:$/.test(protocol) && pathname.length > 1 && username !== "";
+}
+
+function redisUrls(about: string): Variable<readonly string[]> {
+  return {
+    about,
+    fallback: [],
+    fallbackText: "none",
+    read(value) {
+      const urls = value.split(",").map((url) => url.trim());
+      if (urls.every(isRedisUrl) && new Set(urls).size === urls.length) return { value: urls };
+      return {
+        mistake: "is not a list of URLs of the form redis://user:password@host:port, each once",
+      };
+    },
+  };
+}
+
+function isRedisUrl(value: string): boolean {
+  return (
+    URL.canParse(value) &&
+    /^rediss?:$/.test(new URL(value).protocol) &&
+    new URL(value).hostname !== ""
+  );
 }
 
 function urlsByName(about: string): Variable<Readonly<Record<string, string>>> {

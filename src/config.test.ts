@@ -19,6 +19,7 @@ test("every mistake is reported at once, without the values", () => {
     BRANDOS_ROLES: "api,cook",
     BRANDOS_OPERATOR_KEY: "short",
     BRANDOS_DATABASES: "[1]",
+    BRANDOS_REDIS_URLS: "redis://a,http://b",
     BRANDOS_POOL_MAX: "0",
     BRANDOS_POOL_MXA: "5",
     BRANDOS_CORS_ORIGINS: "https://a.example/path",
@@ -39,6 +40,7 @@ test("variables that contradict each other are reported", () => {
   const url = "postgres://app:x@db/brandos";
   assert.throws(() => readConfig({ DATABASE_APP_URL: url }), /need DATABASE_URL/);
   assert.throws(() => readConfig({ BRANDOS_POOL_MIN: "20" }), /more than BRANDOS_POOL_MAX/);
+  assert.throws(() => readConfig({ BRANDOS_REDIS_CLUSTER: "true" }), /needs BRANDOS_REDIS_URLS/);
   assert.throws(() => readConfig({ BRANDOS_DATABASES: JSON.stringify({ home: url }) }), /home/);
 });
 
@@ -51,12 +53,15 @@ test("what is set is read, and cannot be changed", () => {
     BRANDOS_CORS_ORIGINS: "https://a.example,https://b.example",
     BRANDOS_RATE_PER_MINUTE: "0",
     BRANDOS_PREPARE: "false",
+    BRANDOS_REDIS_URLS: "redis://cache:x@10.0.0.1:6379/2, rediss://10.0.0.2",
     BRANDOS_HOME: "",
   });
   assert.deepEqual(config.roles, ["api", "worker"]);
   assert.deepEqual(config.corsOrigins, ["https://a.example", "https://b.example"]);
   assert.equal(config.http.ratePerMinute, 0);
   assert.equal(config.database.prepare, false);
+  const urls = ["redis://cache:x@10.0.0.1:6379/2", "rediss://10.0.0.2"];
+  assert.deepEqual(config.redis, { urls, isCluster: false });
   assert.equal(config.database.clusters["eu1"], "postgresql://owner:y@eu1/brandos");
   assert.throws(() => {
     (config.http as { ratePerMinute: number }).ratePerMinute = 1;

@@ -19,6 +19,8 @@ export interface Config {
   /** Whether to make the demo brands and the simulated bank. */
   readonly demo: boolean;
   readonly database: DatabaseConfig;
+  /** Absent: what nodes share is kept in PostgreSQL. */
+  readonly redis?: RedisAddresses;
   readonly pool: Partial<PoolLimits>;
   readonly http: Partial<HttpLimits>;
   readonly corsOrigins: "*" | readonly string[];
@@ -37,6 +39,13 @@ export interface Config {
     /** Cut off whoever is not done after so long, milliseconds. */
     readonly graceMs: number;
   };
+}
+
+/** Where Redis or Valkey is. */
+export interface RedisAddresses {
+  readonly urls: readonly string[];
+  /** Whether they are servers of one cluster; else they are independent. */
+  readonly isCluster: boolean;
 }
 
 /** Where the databases are. */
@@ -115,6 +124,9 @@ function contradictions(values: Values): string[] {
   if (values.BRANDOS_POOL_MIN > values.BRANDOS_POOL_MAX) {
     found.push("BRANDOS_POOL_MIN: is more than BRANDOS_POOL_MAX");
   }
+  if (values.BRANDOS_REDIS_CLUSTER && values.BRANDOS_REDIS_URLS.length === 0) {
+    found.push("BRANDOS_REDIS_CLUSTER: needs BRANDOS_REDIS_URLS beside it");
+  }
   if ("home" in values.BRANDOS_DATABASES) {
     found.push("BRANDOS_DATABASES: home is the name of DATABASE_URL's database");
   }
@@ -137,6 +149,7 @@ function assemble(values: Values): Config {
       clusters: values.BRANDOS_DATABASES,
       prepare: values.BRANDOS_PREPARE,
     },
+    ...redisOf(values),
     pool: {
       max: values.BRANDOS_POOL_MAX,
       min: values.BRANDOS_POOL_MIN,
@@ -165,6 +178,11 @@ function assemble(values: Values): Config {
       graceMs: values.BRANDOS_SHUTDOWN_GRACE_MS,
     },
   };
+}
+
+function redisOf(values: Values): { readonly redis?: RedisAddresses } {
+  const { BRANDOS_REDIS_URLS: urls, BRANDOS_REDIS_CLUSTER: isCluster } = values;
+  return urls.length === 0 ? {} : { redis: { urls, isCluster } };
 }
 
 function present<Name extends string>(

@@ -1,3 +1,4 @@
+import type { Alarm, Alarms } from "./alarms.ts";
 import { LockError } from "./errors.ts";
 import { renewInMs } from "./lease.ts";
 import type { LeaseRequest, LeaseStore, TakenLease } from "./store.ts";
@@ -43,13 +44,15 @@ export interface Holding {
   readonly lease: TakenLease;
   /** Whether it is renewed for as long as it is held. */
   readonly renews: boolean;
+  readonly alarms: Alarms;
   readonly onEvent: (event: LockEvent) => void;
   /** Called once, when it is held no more. */
   readonly onEnd: (lock: Lock) => void;
 }
 
 /** Watches over a lease: renews it in time, and says when it is lost. */
-export function holdLock({ store, request, lease, renews, onEvent, onEnd }: Holding): Lock {
+export function holdLock(holding: Holding): Lock {
+  const { store, request, lease, renews, alarms, onEvent, onEnd } = holding;
   const { name } = request;
   const { token } = lease;
   const loss = createLoss(name);
@@ -57,12 +60,11 @@ export function holdLock({ store, request, lease, renews, onEvent, onEnd }: Hold
   let validUntilMs = lease.validUntilMs;
   let state: "held" | "released" | "lost" = "held";
   let renewAtMs = renews ? heldFromMs + renewInMs(request.leaseMs, false) : Infinity;
-  let timer: NodeJS.Timeout | undefined;
   let releasing: Promise<boolean> | undefined;
 
   const end = (as: "released" | "lost"): void => {
     state = as;
-    clearTimeout(timer);
+    alarms.clear(alarm);
     onEnd(lock);
   };
   const lose = (): void => {
@@ -71,13 +73,9 @@ export function holdLock({ store, request, lease, renews, onEvent, onEnd }: Hold
     onEvent({ kind: "lost", name, token });
     loss.happened();
   };
-  /** One timer for both: the next renewal, or the end when none came in time. */
+  /** One alarm for both: the next renewal, or the end when none came in time. */
   const watch = (): void => {
-    clearTimeout(timer);
-    if (state !== "held") return;
-    const atMs = Math.min(renewAtMs, validUntilMs);
-    timer = setTimeout(look, Math.max(0, atMs - performance.now()));
-    timer.unref();
+    if (state === "held") alarms.set(alarm, Math.min(renewAtMs, validUntilMs));
   };
   const look = (): void => {
     const nowMs = performance.now();
@@ -85,6 +83,7 @@ export function holdLock({ store, request, lease, renews, onEvent, onEnd }: Hold
     else if (nowMs >= renewAtMs) void renew();
     watch();
   };
+  const alarm: Alarm = { atMs: 0, ring: look };
   const extend = async (leaseMs: number): Promise<void> => {
     if (state !== "held") throw lostError(name);
     const until = await store.extend({ ...request, leaseMs });

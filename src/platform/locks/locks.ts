@@ -1,5 +1,6 @@
 import { newId } from "../../kernel/ids.ts";
 import type { Random } from "../../kernel/random.ts";
+import { type Alarms, createAlarms } from "./alarms.ts";
 import { LockError } from "./errors.ts";
 import { holdLock, type Lock, type LockEvent } from "./held-lock.ts";
 import { checkLease } from "./lease.ts";
@@ -72,7 +73,13 @@ const defaultLeaseMs = 30_000;
 export function createLocks(config: LocksConfig): Locks {
   const waiting = createWaiting(config.waitingMax ?? 1_000);
   const stopping = new AbortController();
-  const desk: Desk = { config, waiting, held: new Set(), stopping: stopping.signal };
+  const desk: Desk = {
+    config,
+    waiting,
+    held: new Set(),
+    alarms: createAlarms(),
+    stopping: stopping.signal,
+  };
   const unhear = config.store.onFreed?.(() => waiting.wakeAll());
   const acquire = (name: string, options: LockOptions = {}) => acquireLock(desk, name, options);
   return {
@@ -95,6 +102,7 @@ interface Desk {
   readonly config: LocksConfig;
   readonly waiting: Waiting;
   readonly held: Set<Lock>;
+  readonly alarms: Alarms;
   readonly stopping: AbortSignal;
 }
 
@@ -166,7 +174,7 @@ async function keepAsking(
 
 /** Asks the store once. */
 async function take(
-  { config, held, stopping }: Desk,
+  { config, held, alarms, stopping }: Desk,
   name: string,
   { leaseMs = defaultLeaseMs, renews = true }: LockOptions,
   sinceMs: number,
@@ -181,7 +189,7 @@ async function take(
     return undefined;
   }
   const onEnd = (lock: Lock) => held.delete(lock);
-  const lock = holdLock({ store, request, lease, renews, onEvent, onEnd });
+  const lock = holdLock({ store, request, lease, renews, alarms, onEvent, onEnd });
   held.add(lock);
   onEvent({ kind: "acquired", name, token: lock.token, waitedMs: performance.now() - sinceMs });
   return lock;
