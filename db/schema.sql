@@ -529,6 +529,15 @@ create table platform.leases (
 ) with (fillfactor=70);
 grant delete, insert, select, update on platform.leases to brandos_platform;
 
+create table platform.migration_lease (
+  name text not null,
+  holder uuid,
+  token bigint not null,
+  expires_at timestamp with time zone not null,
+  constraint migration_lease_pkey PRIMARY KEY (name),
+  constraint migration_lease_token_key UNIQUE (token)
+) with ();
+
 create table platform.migrations (
   schema text not null,
   line text not null,

@@ -2,7 +2,9 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import pg from "pg";
-import { prepareRoles, prepareTenantSchema } from "./roles.ts";
+import { createLocks, type Lock } from "../locks/locks.ts";
+import { createMigrationLeaseStore, migrationLease, showsLastToken } from "./migration-lease.ts";
+import { prepareRoles, prepareTenantSchema, roleNames } from "./roles.ts";
 
 /** Where the tables of a line live: the home database only, each database, or each tenant schema. */
 export type MigrationScope = "control" | "platform" | "tenant";
@@ -27,6 +29,8 @@ export interface MigrationTarget {
   /** Lines in order of dependency. */
   readonly lines: readonly MigrationLine[];
   readonly onApplied?: (migration: string) => void;
+  /** How long a process that dies or is paused while it migrates keeps others waiting; default 30,000. */
+  readonly leaseMs?: number;
 }
 
 /** A migration that was refused, changed or left half done; the message says what to do. */
@@ -36,36 +40,64 @@ export class MigrationError extends Error {
 
 /** First line of a file that must run outside a transaction, `create index concurrently`. */
 const withoutTransaction = /^-- brandos: no transaction/;
-const lockKey = 7_220_401;
+const leaseDefaultMs = 30_000;
 
 /**
- * Applies what is missing, under one lock per database; a second process waits and finds it done.
+ * Applies what is missing, under one lock per database; a second process waits and finds it done. One
+ * that is paused in the middle is overtaken when its lease has ended, and refused when it goes on.
  *
  * Each file runs in a transaction of its own and is remembered with its checksum.
  * @returns what it applied, `schema:line/file`, in order
- * @throws MigrationError when an applied file has changed, or an earlier run stopped half-way
+ * @throws MigrationError when an applied file has changed, an earlier run stopped half-way, or
+ *   another process took over
  */
 export async function migrate(target: MigrationTarget): Promise<string[]> {
-  const client = new pg.Client({ connectionString: target.ownerUrl });
-  await client.connect();
+  const { leaseMs = leaseDefaultMs } = target;
+  const [client, leaseClient] = [connectTo(target), connectTo(target)];
   try {
-    await client.query("select pg_advisory_lock($1)", [lockKey]);
-    await prepareRoles(client, target.ownerUrl);
-    await client.query(`create table if not exists platform.migrations (
+    await Promise.all([client.connect(), leaseClient.connect()]);
+    const store = await createMigrationLeaseStore(leaseClient);
+    const locks = createLocks({ store, pollMs: 50 });
+    return await locks.withLock(migrationLease, { leaseMs }, async (lock) => {
+      // A transaction in which nothing is said for so long is one of a process that was paused.
+      await client.query("select set_config('idle_in_transaction_session_timeout', $1, false)", [
+        String(leaseMs),
+      ]);
+      return migrateUnder(lock, client, target);
+    });
+  } finally {
+    await Promise.allSettled([client.end(), leaseClient.end()]);
+  }
+}
+
+function connectTo({ ownerUrl }: MigrationTarget): pg.Client {
+  const client = new pg.Client({ connectionString: ownerUrl });
+  // Whoever waits for an answer is told as well; without a listener it would end the process.
+  client.on("error", () => {});
+  return client;
+}
+
+async function migrateUnder(
+  lock: Lock,
+  client: pg.Client,
+  target: MigrationTarget,
+): Promise<string[]> {
+  await prepareRoles(client, target.ownerUrl);
+  const { app, platform } = roleNames;
+  await client.query(`revoke all on platform.migration_lease from ${app}, ${platform}`);
+  await client.query(`create table if not exists platform.migrations (
       schema text, line text, file text, sha256 text not null,
       started_at timestamptz not null default now(), applied_at timestamptz,
       primary key (schema, line, file))`);
-    const applied: string[] = [];
-    for (const schema of target.schemas) await prepareTenantSchema(client, schema);
-    for (const line of target.lines) {
-      for (const schema of schemasOf(line, target)) {
-        applied.push(...(await migrateLine({ client, line, schema }, target.onApplied)));
-      }
+  const applied: string[] = [];
+  for (const schema of target.schemas) await prepareTenantSchema(client, schema);
+  for (const line of target.lines) {
+    for (const schema of schemasOf(line, target)) {
+      const run = { client, lock, line, schema };
+      applied.push(...(await migrateLine(run, target.onApplied)));
     }
-    return applied;
-  } finally {
-    await client.end();
   }
+  return applied;
 }
 
 function schemasOf(line: MigrationLine, target: MigrationTarget): readonly string[] {
@@ -76,6 +108,7 @@ function schemasOf(line: MigrationLine, target: MigrationTarget): readonly strin
 
 interface Run {
   readonly client: pg.Client;
+  readonly lock: Lock;
   readonly line: MigrationLine;
   readonly schema: string;
 }
@@ -124,7 +157,8 @@ interface MigrationFile {
   readonly sha256: string;
 }
 
-async function apply({ client, line, schema }: Run, migration: MigrationFile): Promise<void> {
+async function apply(run: Run, migration: MigrationFile): Promise<void> {
+  const { client, lock, line, schema } = run;
   const key = [schema, line.name, migration.file];
   const searchPath = line.scope === "control" ? "control,platform" : `${schema},platform`;
   const alone = withoutTransaction.test(migration.text);
@@ -133,6 +167,9 @@ async function apply({ client, line, schema }: Run, migration: MigrationFile): P
       alone ? "set lock_timeout = '10s'" : "begin; set local lock_timeout = '10s'",
     );
     await client.query("select set_config('search_path', $1, $2)", [searchPath, !alone]);
+    if (!(await showsLastToken(client, lock.token))) {
+      throw new Error("another process took over while this one was paused; start it again");
+    }
     await client.query(
       "insert into platform.migrations (schema, line, file, sha256) values ($1, $2, $3, $4)",
       [...key, migration.sha256],
@@ -145,7 +182,8 @@ async function apply({ client, line, schema }: Run, migration: MigrationFile): P
     );
     if (!alone) await client.query("commit");
   } catch (error) {
-    if (!alone) await client.query("rollback");
+    // A connection that is gone has rolled back.
+    if (!alone) await client.query("rollback").catch(() => {});
     const reason = error instanceof Error ? error.message : String(error);
     throw new MigrationError(`migration ${schema}:${line.name}/${migration.file}: ${reason}`, {
       cause: error,
