@@ -82,6 +82,8 @@ export interface ApiKey {
   readonly hint: string;
   readonly permissions: readonly string[];
   readonly createdAt: Date;
+  /** When a request last came with it, to the minute; known some seconds later. */
+  readonly lastUsedAt?: Date;
   readonly expiresAt?: Date;
   readonly revokedAt?: Date;
 }

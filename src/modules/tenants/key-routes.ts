@@ -120,10 +120,11 @@ function keyChangeRoutes(tenants: Tenants): Route[] {
 }
 
 function keyBody(key: ApiKey | IssuedApiKey) {
-  const { createdAt, expiresAt, revokedAt, ...rest } = key;
+  const { createdAt, lastUsedAt, expiresAt, revokedAt, ...rest } = key;
   return {
     ...rest,
     createdAt: createdAt.toISOString(),
+    ...(lastUsedAt ? { lastUsedAt: lastUsedAt.toISOString() } : {}),
     ...(expiresAt ? { expiresAt: expiresAt.toISOString() } : {}),
     ...(revokedAt ? { revokedAt: revokedAt.toISOString() } : {}),
   };

@@ -118,9 +118,10 @@ export async function revokeApiKey(
 
 /** A key as its owner may see it. */
 export function toApiKey(row: ApiKeyRow): ApiKey {
-  const { id, kind, name, hint, permissions, createdAt, expiresAt, revokedAt } = row;
+  const { id, kind, name, hint, permissions, createdAt, lastUsedAt, expiresAt, revokedAt } = row;
   return {
     ...{ id, kind, name, hint, permissions, createdAt },
+    ...(lastUsedAt ? { lastUsedAt } : {}),
     ...(expiresAt ? { expiresAt } : {}),
     ...(revokedAt ? { revokedAt: present(revokedAt, "revokedAt") } : {}),
   };

@@ -65,6 +65,12 @@ export const Key = Type.Object({
   hint: Type.String({ description: "Its last four characters." }),
   permissions: Type.Array(Type.String()),
   createdAt: Moment,
+  lastUsedAt: Type.Optional(
+    Type.String({
+      format: "date-time",
+      description: "When a request last came with it, to the minute; known some seconds later.",
+    }),
+  ),
   expiresAt: Type.Optional(Moment),
   revokedAt: Type.Optional(Moment),
 });

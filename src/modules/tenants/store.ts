@@ -116,14 +116,15 @@ export interface ApiKeyRow {
   readonly hint: string;
   readonly permissions: readonly string[];
   readonly createdAt: Date;
+  readonly lastUsedAt: Date | null;
   readonly expiresAt: Date | null;
   readonly revokedAt: Date | null;
 }
 
 const keyColumns = fragment`
   k.id, k.tenant_id as "tenantId", k.lineage_id as "lineageId", k.kind, k.name, k.hint,
-  k.permissions, k.created_at as "createdAt", k.expires_at as "expiresAt",
-  k.revoked_at as "revokedAt"`;
+  k.permissions, k.created_at as "createdAt", k.last_used_at as "lastUsedAt",
+  k.expires_at as "expiresAt", k.revoked_at as "revokedAt"`;
 
 /** A key with the status of its tenant, for the door. */
 export interface KnownKeyRow extends ApiKeyRow {
@@ -171,6 +172,22 @@ export async function insertKey(tx: Tx, key: NewKeyRow): Promise<ApiKeyRow | und
     values (${key.id}, ${key.tenantId}, ${key.lineageId}, ${key.kind}, ${key.name}, ${key.hash},
             ${key.hint}, ${[...key.permissions]}::text[], ${key.expiresAt ?? null})
     on conflict do nothing returning ${keyColumns}`);
+}
+
+/** A key that was used. */
+export interface KeyUse {
+  readonly keyId: string;
+  readonly at: Date;
+}
+
+/** Notes when keys were used; an earlier use than the one known changes nothing. */
+export async function updateKeyUses(tx: Tx, uses: readonly KeyUse[]): Promise<void> {
+  const sorted = uses.toSorted((a, b) => (a.keyId < b.keyId ? -1 : 1));
+  tx.write(sql("tenants.key_uses")`
+    update api_keys k set last_used_at = used.at
+    from unnest(${sorted.map(({ keyId }) => keyId)}::uuid[],
+      ${sorted.map(({ at }) => at.toISOString())}::timestamptz[]) as used (key_id, at)
+    where k.id = used.key_id and (k.last_used_at is null or k.last_used_at < used.at)`);
 }
 
 /** Ends a key after an overlap, at once with 0. An earlier end stays. */

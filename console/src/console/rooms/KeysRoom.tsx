@@ -56,6 +56,12 @@ export function KeysRoom() {
                 key.permissions.includes("*") ? "everything" : key.permissions.join(", "),
             },
             {
+              name: "Last used",
+              cell: (key) => (key.lastUsedAt ? <Time at={key.lastUsedAt} /> : "never"),
+              right: true,
+              minor: true,
+            },
+            {
               name: "Created",
               cell: (key) => <Time at={key.createdAt} />,
               right: true,
