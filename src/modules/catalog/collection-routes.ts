@@ -10,6 +10,7 @@ import {
   Named,
   NewCollectionBody,
 } from "./schemas.ts";
+import { isOfShop } from "./shop-reads.ts";
 
 const tag = "Catalog";
 const read = { tag, access: "publishable", permission: "catalog:read" } as const;
@@ -30,15 +31,13 @@ function readRoutes(catalog: Catalog): readonly Route[] {
       summary: "List collections, newest first",
       schemas: { query: Type.Object(pageFields), response: PageOf(CollectionBody) },
       failures: ["request.bad_cursor"],
-      async handle({ ctx, query }) {
+      async handle({ ctx, principal, query }) {
+        const read = isOfShop(principal) ? catalog.shop.collections : catalog.listCollections;
         const page = await readPage(
           { ctx, list: "collections by id desc", ...query },
           {
-            read: (after, limit) =>
-              catalog.listCollections(ctx.tenantId, {
-                after: after?.[0] as string | undefined,
-                limit,
-              }),
+            read: async (after, limit) =>
+              read(ctx.tenantId, { after: after?.[0] as string | undefined, limit }),
             positionOf: ({ id }) => [id],
           },
         );
@@ -53,8 +52,9 @@ function readRoutes(catalog: Catalog): readonly Route[] {
       summary: "Show a collection, by id or by handle",
       schemas: { params: Named, response: CollectionBody },
       failures: ["catalog.collection_not_found"],
-      async handle({ ctx, params }) {
-        const found = await catalog.findCollection(ctx.tenantId, params.id);
+      async handle({ ctx, principal, params }) {
+        const find = isOfShop(principal) ? catalog.shop.collection : catalog.findCollection;
+        const found = await find(ctx.tenantId, params.id);
         if (!found) return fail({ code: "catalog.collection_not_found", collection: params.id });
         return ok({ body: found, version: found.version });
       },

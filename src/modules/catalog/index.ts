@@ -59,6 +59,7 @@ import {
   quoteVariants,
 } from "./queries.ts";
 import { unitPriceOf } from "./quote.ts";
+import { type CacheWiring, createShopReads, type ShopReads } from "./shop-reads.ts";
 import { uploadProducts } from "./upload-commands.ts";
 
 export type { CollectionPatch, CollectionTarget, NewCollection } from "./collections.ts";
@@ -70,10 +71,13 @@ export type { ListedProduct, ProductPosition } from "./queries.ts";
 export { findVariantIds } from "./queries.ts";
 export { createQuoteCache, type QuoteVariants } from "./quote-cache.ts";
 export { catalogRoutes } from "./routes.ts";
+export { type CacheWiring, type ShopReads, shopEventTypes, staleAfter } from "./shop-reads.ts";
 
 /** What the catalog needs from outside; `app.ts` provides it. */
 export interface CatalogDeps {
   readonly db: Db;
+  /** How shops' reads are shared between nodes; default: each node keeps its own, for a minute. */
+  readonly cache?: CacheWiring;
 }
 
 /** What the rest of the system may ask of the catalog. */
@@ -102,6 +106,8 @@ export interface Catalog {
   ): Promise<readonly Result<UpsertedProduct, CatalogFailure>[]>;
   find(tenantId: TenantId, idOrHandle: string): Promise<Product | undefined>;
   findByVariant(tenantId: TenantId, variantId: VariantId): Promise<Product | undefined>;
+  /** What shops see. */
+  readonly shop: ShopReads;
   list(
     tenantId: TenantId,
     filter: ProductFilter,
@@ -158,7 +164,7 @@ export interface Catalog {
 }
 
 /** Builds the module. */
-export function createCatalog({ db }: CatalogDeps): Catalog {
+export function createCatalog({ db, cache }: CatalogDeps): Catalog {
   const deps: CommandDeps = { db, work: createUnitOfWork(db) };
   const name = "catalog.read";
   return {
@@ -172,6 +178,7 @@ export function createCatalog({ db }: CatalogDeps): Catalog {
       db.read(tenantId, (tx) => findProduct(tx, idOrHandle), { name }),
     findByVariant: (tenantId, variantId) =>
       db.read(tenantId, (tx) => findProductOfVariant(tx, variantId), { name }),
+    shop: createShopReads(db, cache),
     list: (tenantId, filter, page) =>
       db.read(tenantId, (tx) => listProducts(tx, filter, page), { name }),
     count: (tenantId, filter) => db.read(tenantId, (tx) => countProducts(tx, filter), { name }),

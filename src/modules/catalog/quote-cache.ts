@@ -1,4 +1,4 @@
-import type { TenantId } from "../../kernel/ids.ts";
+import { createLocalStore } from "../../platform/cache/cache.ts";
 import type { TenantTx } from "../../platform/db/db.ts";
 import { readVersions, type Versions } from "../../platform/versions/versions.ts";
 import type { VariantQuote } from "./contract.ts";
@@ -16,58 +16,52 @@ export type QuoteVariants = (
   versions?: Versions,
 ) => Promise<readonly VariantQuote[]>;
 
-interface TenantQuotes {
+interface Kept {
+  /** Of the catalog, as of which the quote holds. */
   readonly version: number;
-  /** By currency and variant; null for a variant that does not exist. */
-  readonly quotes: Map<string, VariantQuote | null>;
+  /** Nothing: there is no such variant. */
+  readonly quote: VariantQuote | undefined;
 }
 
+/** What a quote takes, on average, with what it lies in, bytes. */
+const quoteBytes = 1_000;
+
 /**
- * Keeps quotes in memory, per tenant and catalog version: a transaction that finds all it needs
- * asks the database for one number instead of the quotes.
+ * Keeps quotes in memory, each with the catalog version it is of: a transaction that finds all it
+ * needs asks the database for one number instead of the quotes.
  *
  * Every use reads the version in the caller's transaction, so that a quote is never older than a
  * catalog write the transaction can see; the version is read before the quotes it vouches for. Not
  * for a transaction that has itself written to the catalog: what it sees may never be committed.
- * @param quotesMax quotes kept over all tenants; the tenant unused for longest is dropped first
+ * @param quotesMax quotes kept over all tenants; what is not asked for goes first
  */
 export function createQuoteCache({ quotesMax }: { readonly quotesMax: number }): QuoteVariants {
-  const tenants = new Map<TenantId, TenantQuotes>();
-  let kept = 0;
-  const drop = (tenantId: TenantId) => {
-    kept -= tenants.get(tenantId)?.quotes.size ?? 0;
-    tenants.delete(tenantId);
-  };
-  const tenantAt = (tenantId: TenantId, version: number): TenantQuotes => {
-    const known = tenants.get(tenantId);
-    if (known && known.version > version) return { version, quotes: new Map() };
-    if (known && known.version < version) drop(tenantId);
-    const current = known?.version === version ? known : { version, quotes: new Map() };
-    // Put last: the order of a map is the order of use.
-    tenants.delete(tenantId);
-    tenants.set(tenantId, current);
-    return current;
-  };
+  const store = createLocalStore<Kept>({
+    entriesMax: quotesMax,
+    bytesMax: quotesMax * quoteBytes,
+  });
+  const placing = { sizeBytes: quoteBytes, expiresAtMs: Number.POSITIVE_INFINITY };
   return async (tx, variantIds, currency, versions) => {
+    const { tenantId } = tx;
     const version = catalogVersionIn(versions ?? (await readVersions(tx)));
-    const current = tenantAt(tx.tenantId, version);
     const keyOf = (id: string) => `${currency} ${id}`;
-    const missing = variantIds.filter((id) => !current.quotes.has(keyOf(id)));
+    const found = new Map<string, VariantQuote | undefined>();
+    for (const id of variantIds) {
+      const kept = store.get(tenantId, keyOf(id), 0);
+      if (kept?.version === version) found.set(id, kept.quote);
+    }
+    const missing = [...new Set(variantIds.filter((id) => !found.has(id)))];
     const loaded = missing.length > 0 ? await quoteVariants(tx, missing, currency) : [];
     const byId = new Map<string, VariantQuote>(loaded.map((quote) => [quote.variantId, quote]));
-    const answer = [...new Set(variantIds)].flatMap((id) => {
-      const quote = current.quotes.get(keyOf(id)) ?? byId.get(id);
-      return quote ? [quote] : [];
-    });
-    if (tenants.get(tx.tenantId) === current) {
-      const before = current.quotes.size;
-      for (const id of missing) current.quotes.set(keyOf(id), byId.get(id) ?? null);
-      kept += current.quotes.size - before;
-      for (const tenantId of tenants.keys()) {
-        if (kept <= quotesMax) break;
-        drop(tenantId);
+    for (const id of missing) {
+      const quote = byId.get(id);
+      found.set(id, quote);
+      // A transaction that began before the last write must not bring back what it still sees.
+      const kept = store.peek(tenantId, keyOf(id))?.value;
+      if (!kept || kept.version < version) {
+        store.set(tenantId, keyOf(id), { version, quote }, placing);
       }
     }
-    return answer;
+    return [...found.values()].filter((quote) => quote !== undefined);
   };
 }

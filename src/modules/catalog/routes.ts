@@ -6,6 +6,7 @@ import { collectionRoutes } from "./collection-routes.ts";
 import type { Product, ProductFilter, VariantId } from "./contract.ts";
 import { importRoutes } from "./import-routes.ts";
 import type { Catalog } from "./index.ts";
+import { productAnswer } from "./product-answer.ts";
 import {
   Named,
   OwnedVariantBody,
@@ -19,6 +20,7 @@ import {
   VariantParams,
   VariantPatchBody,
 } from "./schemas.ts";
+import { isOfShop, type ShopReads } from "./shop-reads.ts";
 
 const tag = "Catalog";
 const read = { tag, access: "publishable", permission: "catalog:read" } as const;
@@ -70,18 +72,19 @@ function listRoute(catalog: Catalog): Route {
     },
     failures: ["request.bad_cursor"],
     async handle({ ctx, principal, query: { limit, cursor, withTotal, ...asked } }) {
-      const isShop = principal?.kind !== "secret" && principal?.kind !== "operator";
+      const isShop = isOfShop(principal);
       if (isShop && asked.status !== undefined && asked.status !== "published") {
         return ok({ body: { items: [] } });
       }
       const filter: ProductFilter = isShop ? { ...asked, status: "published" } : asked;
       const byTitle = filter.sort === "title";
+      const reads = isShop ? catalog.shop : readsOf(catalog);
       const [page, total] = await Promise.all([
         readPage(
           { ctx, list: "products", filter: { ...filter }, limit, cursor },
           {
-            read: (after, most) =>
-              catalog.list(ctx.tenantId, filter, {
+            read: async (after, most) =>
+              reads.products(ctx.tenantId, filter, {
                 after: after && { id: String(after[0]), titleKey: String(after[1] ?? "") },
                 limit: most,
               }),
@@ -89,13 +92,31 @@ function listRoute(catalog: Catalog): Route {
               byTitle ? [product.id, titleKey] : [product.id],
           },
         ),
-        withTotal ? catalog.count(ctx.tenantId, filter) : undefined,
+        withTotal ? reads.count(ctx.tenantId, filter) : undefined,
       ]);
       if (!page.ok) return page;
-      const items = page.value.items.map(({ product }) => productBody(product, isShop));
+      const items = page.value.items.map(({ product }) => product);
       return ok({ body: { ...page.value, items, ...(total === undefined ? {} : { total }) } });
     },
   });
+}
+
+/** The brand's own view: everything, as it is now. */
+function readsOf(catalog: Catalog): Pick<ShopReads, "product" | "products" | "count"> {
+  return {
+    async product(tenantId, idOrHandle) {
+      const product = await catalog.find(tenantId, idOrHandle);
+      return product && productAnswer(product, false);
+    },
+    async products(tenantId, filter, page) {
+      const listed = await catalog.list(tenantId, filter, page);
+      return listed.map(({ product, titleKey }) => ({
+        product: productAnswer(product, false),
+        titleKey,
+      }));
+    },
+    count: catalog.count,
+  };
 }
 
 function createRoute(catalog: Catalog): Route {
@@ -164,12 +185,10 @@ function getRoute(catalog: Catalog): Route {
     schemas: { params: Named, response: ProductBody },
     failures: ["catalog.product_not_found"],
     async handle({ ctx, principal, params }) {
-      const product = await catalog.find(ctx.tenantId, params.id);
-      const isShop = principal?.kind !== "secret" && principal?.kind !== "operator";
-      if (!product || (isShop && product.status !== "published")) {
-        return fail({ code: "catalog.product_not_found", product: params.id });
-      }
-      return ok({ body: productBody(product, isShop), version: product.version });
+      const reads = isOfShop(principal) ? catalog.shop : readsOf(catalog);
+      const product = await reads.product(ctx.tenantId, params.id);
+      if (!product) return fail({ code: "catalog.product_not_found", product: params.id });
+      return ok({ body: product, version: product.version });
     },
   });
 }
@@ -253,18 +272,7 @@ function pricesRoute(catalog: Catalog): Route {
 }
 
 function reply(product: Product): RouteReply {
-  return { body: productBody(product, false), version: product.version };
-}
-
-/** @param isShop leaves out what is not for sale any more */
-function productBody(product: Product, isShop: boolean) {
-  const { variants } = product;
-  return {
-    ...product,
-    variants: isShop ? variants.filter(({ status }) => status === "active") : variants,
-    createdAt: product.createdAt.toISOString(),
-    updatedAt: product.updatedAt.toISOString(),
-  };
+  return { body: productAnswer(product, false), version: product.version };
 }
 
 function variantBody({ variants, ...product }: Product, id: VariantId) {

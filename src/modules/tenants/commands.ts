@@ -1,7 +1,8 @@
 import type { Context } from "../../kernel/context.ts";
 import type { TenantId } from "../../kernel/ids.ts";
 import { fail, ok, type Result } from "../../kernel/result.ts";
-import type { Db } from "../../platform/db/db.ts";
+import type { Invalidation } from "../../platform/cache/cache.ts";
+import type { Db, Tx } from "../../platform/db/db.ts";
 import type { MigrationLine } from "../../platform/db/migrate.ts";
 import {
   assignPlacement,
@@ -19,7 +20,7 @@ import type {
   Tenant,
   TenantStatus,
 } from "./contract.ts";
-import type { Door } from "./door.ts";
+import { type Door, staleAtDoors } from "./door.ts";
 import { insertTenant, lockTenant, logTenantAction, selectTenant, updateTenant } from "./store.ts";
 
 /** What tenants need from outside; the composition root provides it. */
@@ -29,6 +30,8 @@ export interface TenantsDeps {
   /** Migrations of the whole product: what a schema or database of its own is made with. */
   readonly lines: readonly MigrationLine[];
   readonly door: Door;
+  /** Tells all nodes what is not true any more, with the commit. */
+  readonly announce?: (tx: Tx, invalidations: readonly Invalidation[]) => void;
   /** How long other nodes may still believe a placement that ended, milliseconds. */
   readonly settleMs: number;
 }
@@ -63,7 +66,7 @@ export async function createTenant(
       }
       const { id: tenantId, style } = command;
       assignPlacement(tx, { ...place, tenantId, style, state: ready ? "active" : "preparing" });
-      logTenantAction(tx, ctx, { tenantId, action: "created", details: { style, ...place } });
+      record(deps, tx, ctx, { tenantId, action: "created", details: { style, ...place } });
       return ok(status);
     },
     { name: "tenants.create" },
@@ -95,14 +98,25 @@ async function activate(deps: TenantsDeps, ctx: Context, tenantId: TenantId): Pr
       if (tenant?.status !== "provisioning") return;
       updateTenant(tx, { ...tenant, status: "active" });
       setPlacementState(tx, tenantId, "active");
-      logTenantAction(tx, ctx, { tenantId, action: "activated" });
+      record(deps, tx, ctx, { tenantId, action: "activated" });
     },
     { name: "tenants.activate" },
   );
   forget(deps, tenantId);
 }
 
-/** Forgets what this process knows of a tenant; others believe it for the caches' few seconds. */
+/** Notes what is done to a tenant, in its transaction, and tells the doors of all nodes. */
+export function record(
+  { announce }: Pick<TenantsDeps, "announce">,
+  tx: Tx,
+  ctx: Context,
+  entry: Parameters<typeof logTenantAction>[2],
+): void {
+  logTenantAction(tx, ctx, entry);
+  announce?.(tx, staleAtDoors(entry.tenantId));
+}
+
+/** Forgets what this process knows of a tenant, at once; others hear of it. */
 export function forget({ door, placements }: TenantsDeps, tenantId: TenantId): void {
   door.forget(tenantId);
   placements.poke(tenantId);
@@ -148,7 +162,7 @@ async function changeStatus(
         return fail({ code: "tenants.wrong_status", status: tenant.status });
       }
       updateTenant(tx, { ...tenant, status: to });
-      logTenantAction(tx, ctx, { tenantId, action: to });
+      record(deps, tx, ctx, { tenantId, action: to });
       return ok({ ...tenant, status: to, version: tenant.version + 1 });
     },
     { name: `tenants.${to}` },
@@ -182,7 +196,7 @@ export async function configureTenant(
       }
       updateTenant(tx, next);
       const details = { fields: Object.keys(to) };
-      logTenantAction(tx, ctx, { tenantId, action: "configured", details });
+      record(deps, tx, ctx, { tenantId, action: "configured", details });
       return ok({ ...next, version: tenant.version + 1 });
     },
     { name: "tenants.configure" },

@@ -10,9 +10,9 @@ import {
   setPlacementState,
 } from "../../platform/placement/placements.ts";
 import { asOwner, unprovision } from "../../platform/placement/provision.ts";
-import { forget, type TenantsDeps } from "./commands.ts";
+import { forget, record, type TenantsDeps } from "./commands.ts";
 import type { ChangeStatusFailure, ErasureReport, TenantNotFound } from "./contract.ts";
-import { deleteApiKeys, deleteTenant, lockTenant, logTenantAction, updateTenant } from "./store.ts";
+import { deleteApiKeys, deleteTenant, lockTenant, updateTenant } from "./store.ts";
 import { inErasureOrder, type TenantTable, tenantTables } from "./tables.ts";
 
 /** Rows deleted in one transaction: bounds its locks and its log. */
@@ -41,7 +41,7 @@ export async function eraseTenant(
     async (tx) => {
       deleteTenant(tx, tenantId);
       removePlacement(tx, tenantId);
-      logTenantAction(tx, ctx, { tenantId, action: "erased", details: { rows } });
+      record(deps, tx, ctx, { tenantId, action: "erased", details: { rows } });
     },
     { name: "tenants.erased" },
   );
@@ -66,7 +66,7 @@ async function beginErasure(
       updateTenant(tx, { ...tenant, status: "erasing" });
       deleteApiKeys(tx, tenantId);
       setPlacementState(tx, tenantId, "erasing");
-      logTenantAction(tx, ctx, { tenantId, action: "erasing" });
+      record(deps, tx, ctx, { tenantId, action: "erasing" });
       return ok(undefined);
     },
     { name: "tenants.erase" },

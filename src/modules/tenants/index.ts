@@ -3,6 +3,7 @@ import type { TenantId } from "../../kernel/ids.ts";
 import type { Page } from "../../kernel/page.ts";
 import { fail, ok, type Result } from "../../kernel/result.ts";
 import type { Authenticate } from "../../platform/http/principal.ts";
+import { homeDatabase } from "../../platform/placement/placements.ts";
 import {
   configureTenant,
   createTenant,
@@ -26,7 +27,7 @@ import type {
   TenantLogEntry,
   TenantNotFound,
 } from "./contract.ts";
-import { createDoor } from "./door.ts";
+import { createDoor, type DoorConfig } from "./door.ts";
 import { eraseTenant } from "./erase.ts";
 import { exportTenant } from "./export.ts";
 import {
@@ -39,11 +40,13 @@ import {
 } from "./keys.ts";
 import {
   type ApiKeyRow,
+  type KeyUse,
   selectKeys,
   selectTenant,
   selectTenantBySlug,
   selectTenantLog,
   selectTenants,
+  updateKeyUses,
 } from "./store.ts";
 
 /** What the rest of the system may ask of tenants. */
@@ -75,13 +78,19 @@ export interface Tenants {
   listKeys(ctx: Context, after: string | undefined, limit: number): Promise<Page<ApiKey>>;
   rotateKey(ctx: Context, command: RotateApiKey): Promise<Result<IssuedApiKey, ApiKeyFailure>>;
   revokeKey(ctx: Context, id: ApiKeyId): Promise<Result<ApiKey, ApiKeyFailure>>;
+  /** Notes when keys were used: for a queue that writes behind. */
+  noteKeyUses(uses: readonly KeyUse[]): Promise<void>;
+  /** Stops listening for changes. May be called twice. */
+  stop(): Promise<void>;
 }
 
 /** What {@link createTenants} is given. */
-export interface TenantsConfig extends Omit<TenantsDeps, "door" | "settleMs"> {
+export interface TenantsConfig
+  extends Omit<TenantsDeps, "door" | "settleMs">,
+    Pick<DoorConfig, "invalidations" | "onKeyUse"> {
   /** The operator's key, at least 32 characters. */
   readonly operatorKey: string;
-  /** How long the door believes an answer, milliseconds; default 2,000. */
+  /** How long the door believes an answer when it hears of nothing, milliseconds; default 5,000. */
   readonly doorTtlMs?: number;
   /** How long an erasure waits for other nodes to forget the placement, milliseconds; default 6,000. */
   readonly settleMs?: number;
@@ -92,12 +101,18 @@ const firstId = "00000000-0000-0000-0000-000000000000";
 /** Builds the module. */
 export function createTenants(config: TenantsConfig): Tenants {
   const { db, placements, lines, operatorKey, doorTtlMs, settleMs = 6_000 } = config;
+  const { announce, invalidations, onKeyUse } = config;
   const door = createDoor({
     placements,
     operatorKey,
     ...(doorTtlMs === undefined ? {} : { ttlMs: doorTtlMs }),
+    ...(invalidations ? { invalidations } : {}),
+    ...(onKeyUse ? { onKeyUse } : {}),
   });
-  const deps: TenantsDeps = { db, placements, lines, door, settleMs };
+  const deps: TenantsDeps = {
+    ...{ db, placements, lines, door, settleMs },
+    ...(announce ? { announce } : {}),
+  };
   return {
     authenticate: door.authenticate,
     create: (ctx, command) => createTenant(deps, ctx, command),
@@ -124,6 +139,9 @@ export function createTenants(config: TenantsConfig): Tenants {
     },
     rotateKey: (ctx, command) => rotateApiKey(deps, ctx, command),
     revokeKey: (ctx, id) => revokeApiKey(deps, ctx, id),
+    noteKeyUses: (uses) =>
+      db.platform(homeDatabase, (tx) => updateKeyUses(tx, uses), { name: "tenants.key_uses" }),
+    stop: door.stop,
   };
 }
 

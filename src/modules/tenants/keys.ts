@@ -5,9 +5,9 @@ import type { Tx } from "../../platform/db/db.ts";
 import { homeDatabase } from "../../platform/placement/placements.ts";
 import { hashKey, mintKey, missingPermission } from "./api-key.ts";
 import type { TenantsDeps } from "./commands.ts";
-import { forget } from "./commands.ts";
+import { forget, record } from "./commands.ts";
 import type { ApiKey, ApiKeyFailure, ApiKeyId, CreateApiKey, IssuedApiKey } from "./contract.ts";
-import { type ApiKeyRow, endKey, insertKey, lockKey, logTenantAction } from "./store.ts";
+import { type ApiKeyRow, endKey, insertKey, lockKey } from "./store.ts";
 
 /** Who hands out keys: what it may give on is what it has. */
 export interface KeyIssuer {
@@ -35,12 +35,13 @@ export function createApiKey(
   }
   return deps.db.platform(
     homeDatabase,
-    (tx) => issue(tx, ctx, { ...command, permissions, lineageId: command.id }),
+    (tx) => issue(deps, tx, ctx, { ...command, permissions, lineageId: command.id }),
     { name: "tenants.create_key" },
   );
 }
 
 async function issue(
+  deps: TenantsDeps,
   tx: Tx,
   ctx: Context,
   command: CreateApiKey & { readonly lineageId: ApiKeyId },
@@ -51,7 +52,7 @@ async function issue(
   const row = await insertKey(tx, stored);
   if (!row) return fail({ code: "tenants.key_id_taken" });
   const details = { keyId: row.id, kind: row.kind };
-  logTenantAction(tx, ctx, { tenantId, action: "key_created", details });
+  record(deps, tx, ctx, { tenantId, action: "key_created", details });
   return ok({ ...toApiKey(row), key });
 }
 
@@ -77,7 +78,7 @@ export async function rotateApiKey(
       if (!old) return fail({ code: "tenants.key_not_found" });
       if (old.revokedAt) return fail({ code: "tenants.key_revoked" });
       const { kind, name, permissions, lineageId } = old;
-      const issued = await issue(tx, ctx, {
+      const issued = await issue(deps, tx, ctx, {
         id: command.newId,
         kind,
         name,
@@ -93,7 +94,7 @@ export async function rotateApiKey(
   return rotated;
 }
 
-/** Ends a key now; on other nodes within the door's cache time. */
+/** Ends a key now; other nodes hear of it within a moment. */
 export async function revokeApiKey(
   deps: TenantsDeps,
   ctx: Context,
@@ -107,7 +108,7 @@ export async function revokeApiKey(
       if (!key) return fail({ code: "tenants.key_not_found" });
       if (key.revokedAt) return ok(toApiKey(key));
       const ended = await endKey(tx, id, 0);
-      logTenantAction(tx, ctx, { tenantId, action: "key_revoked", details: { keyId: id } });
+      record(deps, tx, ctx, { tenantId, action: "key_revoked", details: { keyId: id } });
       return ok(toApiKey(ended));
     },
     { name: "tenants.revoke_key" },
