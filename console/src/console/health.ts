@@ -6,8 +6,10 @@ export interface Health {
   readonly dependencies: readonly {
     readonly name: string;
     readonly ok: boolean;
+    /** Whether the node is not ready without it. */
+    readonly required: boolean;
     readonly latencyMs: number;
-    readonly error?: string;
+    readonly reason?: string;
   }[];
 }
 

@@ -2,10 +2,12 @@ import pg from "pg";
 import type { Clock } from "../../kernel/clock.ts";
 import { systemClock } from "../../kernel/clock.ts";
 
-/** Something the process cannot serve without. */
+/** Something the process stands on. */
 export interface Dependency {
   /** Name in the report: `postgres/home`. */
   readonly name: string;
+  /** False: without it the process serves as well, only slower; default true. */
+  readonly isRequired?: boolean;
   /** Rejects when it does not work. */
   check(signal: AbortSignal): Promise<void>;
   stop?(): Promise<void>;
@@ -15,6 +17,8 @@ export interface Dependency {
 export interface DependencyReport {
   readonly name: string;
   readonly ok: boolean;
+  /** Whether the process is not ready without it. */
+  readonly required: boolean;
   /** Milliseconds the check took. */
   readonly latencyMs: number;
   /** What failed, without addresses and credentials. */
@@ -63,7 +67,7 @@ export function createHealth(
   return {
     async readiness() {
       const found = await reports();
-      const ready = state === "serving" && found.every((report) => report.ok);
+      const ready = state === "serving" && found.every(({ ok, required }) => ok || !required);
       return { ready, state, checkedAt: clock().toISOString(), dependencies: found };
     },
     started: () => state !== "starting",
@@ -80,6 +84,7 @@ export function createHealth(
 }
 
 async function examine(dependency: Dependency): Promise<DependencyReport> {
+  const { name, isRequired: required = true } = dependency;
   const startedAt = performance.now();
   const signal = AbortSignal.timeout(checkTimeoutMs);
   const late = new Promise<never>((_, reject) => {
@@ -88,10 +93,10 @@ async function examine(dependency: Dependency): Promise<DependencyReport> {
   const latency = () => Math.round((performance.now() - startedAt) * 100) / 100;
   try {
     await Promise.race([dependency.check(signal), late]);
-    return { name: dependency.name, ok: true, latencyMs: latency() };
+    return { name, required, ok: true, latencyMs: latency() };
   } catch {
     const reason = signal.aborted ? "timeout" : "unreachable";
-    return { name: dependency.name, ok: false, latencyMs: latency(), reason };
+    return { name, required, ok: false, latencyMs: latency(), reason };
   }
 }
 

@@ -309,9 +309,20 @@ describe("readiness", () => {
     const text = await answer.text();
     assert.match(
       text,
-      /"name":"postgres\/eu1","ok":false,"latencyMs":[\d.]+,"reason":"unreachable"/,
+      /"name":"postgres\/eu1","required":true,"ok":false,"latencyMs":[\d.]+,"reason":"unreachable"/,
     );
     assert.doesNotMatch(text, /password|10\.0/);
+  });
+
+  test("does not depend on what only makes it faster", async (t) => {
+    const dependencies = [
+      { name: "postgres/home", check: async () => {} },
+      { name: "redis/a", isRequired: false, check: () => Promise.reject(new Error("away")) },
+    ];
+    const { ask } = await setup(t, [], {}, dependencies);
+    const answer = await ask("/health/ready");
+    assert.equal(answer.status, 200);
+    assert.match(await answer.text(), /"name":"redis\/a","required":false,"ok":false/);
   });
 });
 

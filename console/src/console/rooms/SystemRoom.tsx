@@ -36,7 +36,14 @@ function Dependencies() {
           { name: "Name", cell: ({ name }) => <span className="mono">{name}</span> },
           {
             name: "State",
-            cell: ({ ok, error }) => (ok ? <Status value="ready" /> : (error ?? "failed")),
+            cell: ({ ok, required, reason = "failed" }) =>
+              ok ? (
+                <Status value="ready" />
+              ) : required ? (
+                reason
+              ) : (
+                `${reason}; the node serves without it`
+              ),
           },
           {
             name: "Answers in",
