@@ -37,6 +37,7 @@ export function createMemorySharedTier(config: MemorySharedTierConfig = {}): Rin
   };
   return {
     name: "memory",
+    life: async () => "",
     ...createEpochs(now),
     read: async (keys) => keys.map(entries.find),
     async write(writes) {

@@ -86,6 +86,11 @@ export function createRedisSharedTier(config: RedisSharedTierConfig): RingMember
   };
   return {
     name: "redis",
+    async life() {
+      // After a start it has what was last saved, after a failover what had been copied: both are older.
+      const info = isCluster ? "" : String(await told(node.call("info", "server")));
+      return /run_id:(\w+)/.exec(info)?.[1] ?? "";
+    },
     read: (keys) => told(get(keys.map(valueKey))),
     async write(entries) {
       const operations = entries.map(({ key, bytes, ttlMs }) =>

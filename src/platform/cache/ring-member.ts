@@ -8,4 +8,9 @@ export interface RingMember extends SharedTier {
    * @param epochs as many as tags
    */
   lift(tags: readonly string[], epochs: readonly number[]): Promise<void>;
+  /**
+   * Names the life of its server: it changes when the server may have gone back to an older state of
+   * its data. One that is merely emptied need not say so.
+   */
+  life(): Promise<string>;
 }
