@@ -182,7 +182,7 @@ create table platform.cache_invalidations (
   cache text not null,
   keys json,
   tags json,
-  truth bigint,
+  truth double precision,
   recorded_at timestamp with time zone not null default clock_timestamp(),
   constraint cache_invalidations_cache_check CHECK (((length(cache) >= 1) AND (length(cache) <= 100)))
 ) with ();

@@ -30,7 +30,7 @@ create table cache_invalidations (
   keys json,
   tags json,
   -- Where the truth stands since.
-  truth bigint,
+  truth double precision,
   recorded_at timestamptz not null default clock_timestamp()
 );
 create index cache_invalidations_reader on cache_invalidations (horizon, position);
