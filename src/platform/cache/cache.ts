@@ -307,7 +307,7 @@ function createDesk<Value>(config: CacheConfig<Value>): Desk<Value> {
       bytesMax: config.bytesMax ?? 32 * 2 ** 20,
       entriesMax: config.entriesMax ?? 100_000,
       ...(config.policy ? { policy: config.policy } : {}),
-      onRemoved({ tenantId, key, value }, cause) {
+      onRemoved(tenantId, key, value, cause) {
         tagIndex.remove(tenantId, key, value.tags);
         if (cause === "evicted") counts.evictions++;
       },
