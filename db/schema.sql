@@ -211,6 +211,29 @@ create table platform.cache_tags (
 alter table platform.cache_tags set unlogged;
 grant delete, insert, select, update on platform.cache_tags to brandos_platform;
 
+create table platform.cache_writes (
+  tenant_id uuid not null,
+  cache text collate "C" not null,
+  key text collate "C" not null,
+  revision bigint not null,
+  value bytea,
+  written_at timestamp with time zone not null default now(),
+  due_at timestamp with time zone,
+  attempts smallint not null default 0,
+  error text,
+  constraint cache_writes_pkey PRIMARY KEY (tenant_id, cache, key),
+  constraint cache_writes_cache_check CHECK (((length(cache) >= 1) AND (length(cache) <= 60))),
+  constraint cache_writes_key_check CHECK (((length(key) >= 1) AND (length(key) <= 1000)))
+) with (fillfactor=70);
+alter table platform.cache_writes enable row level security;
+alter table platform.cache_writes force row level security;
+CREATE INDEX cache_writes_due ON platform.cache_writes USING btree (cache, due_at) WHERE (due_at IS NOT NULL);
+CREATE INDEX cache_writes_parked ON platform.cache_writes USING btree (cache) WHERE ((due_at IS NULL) AND (error IS NOT NULL));
+create policy platform on platform.cache_writes to brandos_platform using (true) with check (true);
+create policy tenant on platform.cache_writes using ((tenant_id = ( SELECT platform.current_tenant() AS current_tenant)));
+grant delete, insert, select, update on platform.cache_writes to brandos_app;
+grant delete, insert, select, update on platform.cache_writes to brandos_platform;
+
 create table platform.event_cursors (
   subscription text not null,
   partition smallint not null,
