@@ -61,6 +61,8 @@ interface Membership {
   seen: { touch?: string; life?: string };
   /** Beats in touch. */
   touches: number;
+  /** Whether everything in it was doubted since it was live. */
+  isDoubted: boolean;
 }
 
 /**
@@ -80,7 +82,7 @@ export function openMember(
   const { beatMs = 1_000, pauseMs = 50, missedMax = 10_000, onEvent = () => {} } = config;
   const generation = createGeneration(tier);
   const missed = createMissed(missedMax);
-  const standing = { state: "joining", seen: {}, touches: 0 } as const;
+  const standing = { state: "joining", seen: {}, touches: 0, isDoubted: false } as const;
   const member: Membership = { name, tier, missed, generation, beatMs, ...standing };
   const waiting = new Set<() => void>();
   let failures = 0;
@@ -106,9 +108,11 @@ export function openMember(
   const beat = async (): Promise<void> => {
     try {
       const before = member.state;
-      const isDoubted = await meet(member);
+      await meet(member);
       beatIn(member.state === "away" ? 0 : beatMs);
+      const { isDoubted } = member;
       if (member.state !== "live" || (before === "live" && !isDoubted)) return;
+      member.isDoubted = false;
       failures = 0;
       for (const resolve of waiting) resolve();
       waiting.clear();
@@ -135,12 +139,12 @@ export function openMember(
   };
 }
 
-/** Gets, or stays, in touch with a member. @returns whether everything that was in it is doubted */
-async function meet(member: Membership): Promise<boolean> {
+/** Gets, or stays, in touch with a member. */
+async function meet(member: Membership): Promise<void> {
   const { tier, missed, generation } = member;
   if (member.state === "joining") {
     const isVouchedFor = await askWhoVouches(member);
-    if (isVouchedFor === undefined) return false;
+    if (isVouchedFor === undefined) return;
     if (!isVouchedFor) missed.add({ isAll: true });
     member.state = "away";
   }
@@ -150,12 +154,11 @@ async function meet(member: Membership): Promise<boolean> {
     member.state = "away";
   }
   member.seen.life = life;
-  const isDoubted = member.state === "away" && (await deliver(member));
+  if (member.state === "away") await deliver(member);
   await generation.look();
   // Nothing may come between the look at what it missed and its being live.
   if (missed.isEmpty()) member.state = "live";
   if (member.state === "live") await touch(member);
-  return isDoubted;
 }
 
 /** @returns undefined while it cannot be said: somebody was in touch, but may be gone */
@@ -175,9 +178,9 @@ async function touch(member: Membership): Promise<void> {
   await member.tier.write([{ key: touchKey, bytes, ttlMs }]);
 }
 
-/** Tells a member what it missed. @returns whether that is everything */
-async function deliver({ tier, missed, generation }: Membership): Promise<boolean> {
-  let isDoubted = false;
+/** Tells a member what it missed. */
+async function deliver(member: Membership): Promise<void> {
+  const { tier, missed, generation } = member;
   while (!missed.isEmpty()) {
     const missing: Missing = missed.take();
     try {
@@ -185,13 +188,12 @@ async function deliver({ tier, missed, generation }: Membership): Promise<boolea
       else await generation.look();
       if (missing.tags.length > 0) await tier.renew(missing.tags.map(generation.tag));
       if (missing.keys.length > 0) await tier.remove(missing.keys);
-      isDoubted ||= missing.isAll;
+      member.isDoubted ||= missing.isAll;
     } catch (error) {
       missed.add(missing);
       throw error;
     }
   }
-  return isDoubted;
 }
 
 /** The calls of a tier; what fails to change something is kept as missed. */
