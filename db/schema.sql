@@ -4,6 +4,8 @@
 
 -- schema platform
 
+create sequence platform.cache_invalidations_position as bigint;
+
 create sequence platform.events_position as bigint;
 
 CREATE OR REPLACE FUNCTION platform.advance_cursors(name text, node uuid, partitions smallint[], tokens bigint[], horizons bigint[], positions bigint[])
@@ -160,6 +162,77 @@ create policy platform on platform.backfills to brandos_platform using (true) wi
 create policy tenant on platform.backfills using ((tenant_id = ( SELECT platform.current_tenant() AS current_tenant)));
 grant delete, insert, select, update on platform.backfills to brandos_app;
 grant delete, insert, select, update on platform.backfills to brandos_platform;
+
+create table platform.cache_entries (
+  key text collate "C" not null,
+  value bytea,
+  expires_at timestamp with time zone not null,
+  claim uuid,
+  claim_expires_at timestamp with time zone not null default '-infinity'::timestamp with time zone,
+  constraint cache_entries_pkey PRIMARY KEY (key),
+  constraint cache_entries_key_check CHECK (((length(key) >= 1) AND (length(key) <= 512)))
+) with (autovacuum_vacuum_scale_factor=0.1, fillfactor=70);
+alter table platform.cache_entries set unlogged;
+grant delete, insert, select, update on platform.cache_entries to brandos_platform;
+
+create table platform.cache_invalidations (
+  tenant_id uuid not null,
+  horizon bigint not null default platform.event_horizon(),
+  "position" bigint not null default nextval('platform.cache_invalidations_position'::regclass),
+  cache text not null,
+  keys json,
+  tags json,
+  truth double precision,
+  recorded_at timestamp with time zone not null default clock_timestamp(),
+  constraint cache_invalidations_cache_check CHECK (((length(cache) >= 1) AND (length(cache) <= 100)))
+) with ();
+alter table platform.cache_invalidations enable row level security;
+alter table platform.cache_invalidations force row level security;
+CREATE INDEX cache_invalidations_reader ON platform.cache_invalidations USING btree (horizon, "position");
+create policy platform on platform.cache_invalidations to brandos_platform using (true) with check (true);
+create policy tenant on platform.cache_invalidations using ((tenant_id = ( SELECT platform.current_tenant() AS current_tenant)));
+grant delete, insert, select on platform.cache_invalidations to brandos_platform;
+grant insert on platform.cache_invalidations to brandos_app;
+
+create table platform.cache_invalidations_deleted (
+  singleton boolean not null default true,
+  below bigint not null default 0,
+  constraint cache_invalidations_deleted_pkey PRIMARY KEY (singleton),
+  constraint cache_invalidations_deleted_singleton_check CHECK (singleton)
+) with ();
+grant delete, insert, select, update on platform.cache_invalidations_deleted to brandos_platform;
+
+create table platform.cache_tags (
+  tag text collate "C" not null,
+  epoch bigint not null,
+  constraint cache_tags_pkey PRIMARY KEY (tag),
+  constraint cache_tags_tag_check CHECK (((length(tag) >= 1) AND (length(tag) <= 600)))
+) with (fillfactor=70);
+alter table platform.cache_tags set unlogged;
+grant delete, insert, select, update on platform.cache_tags to brandos_platform;
+
+create table platform.cache_writes (
+  tenant_id uuid not null,
+  cache text collate "C" not null,
+  key text collate "C" not null,
+  revision bigint not null,
+  value bytea,
+  written_at timestamp with time zone not null default now(),
+  due_at timestamp with time zone,
+  attempts smallint not null default 0,
+  error text,
+  constraint cache_writes_pkey PRIMARY KEY (tenant_id, cache, key),
+  constraint cache_writes_cache_check CHECK (((length(cache) >= 1) AND (length(cache) <= 60))),
+  constraint cache_writes_key_check CHECK (((length(key) >= 1) AND (length(key) <= 1000)))
+) with (fillfactor=70);
+alter table platform.cache_writes enable row level security;
+alter table platform.cache_writes force row level security;
+CREATE INDEX cache_writes_due ON platform.cache_writes USING btree (cache, due_at) WHERE (due_at IS NOT NULL);
+CREATE INDEX cache_writes_parked ON platform.cache_writes USING btree (cache) WHERE ((due_at IS NULL) AND (error IS NOT NULL));
+create policy platform on platform.cache_writes to brandos_platform using (true) with check (true);
+create policy tenant on platform.cache_writes using ((tenant_id = ( SELECT platform.current_tenant() AS current_tenant)));
+grant delete, insert, select, update on platform.cache_writes to brandos_app;
+grant delete, insert, select, update on platform.cache_writes to brandos_platform;
 
 create table platform.event_cursors (
   subscription text not null,

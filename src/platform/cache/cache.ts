@@ -20,6 +20,19 @@ import { createTierLink, type TierLink } from "./tier-link.ts";
 import { type TierNames, tierNames } from "./tier-names.ts";
 import { type Put, putThrough, type Write } from "./write-through.ts";
 
+export {
+  type BufferedWrites,
+  type BufferedWritesConfig,
+  createBufferedWrites,
+  type ParkedWrite,
+} from "./buffered-writes.ts";
+export {
+  createDurableWrites,
+  type DurableSink,
+  type DurableWrite,
+  type DurableWrites,
+  type DurableWritesConfig,
+} from "./durable-writes.ts";
 export { type Codec, jsonCodec } from "./envelope.ts";
 export { CacheError, type CacheErrorCode } from "./errors.ts";
 export type { CacheCounts, CacheEvent } from "./events.ts";
@@ -41,6 +54,8 @@ export {
   type Placing,
 } from "./local-store.ts";
 export type { Claim, SharedTier, TierWrite } from "./shared-tier.ts";
+export type { WriteBehind, WriteBehindEvent } from "./write-behind.ts";
+export { deleteAppliedWrites, retryParkedWrites } from "./write-table.ts";
 export type { Put, Write } from "./write-through.ts";
 
 /** How a cache is made; everything but its name, its source and the life of its values has a default. */
@@ -292,7 +307,7 @@ function createDesk<Value>(config: CacheConfig<Value>): Desk<Value> {
       bytesMax: config.bytesMax ?? 32 * 2 ** 20,
       entriesMax: config.entriesMax ?? 100_000,
       ...(config.policy ? { policy: config.policy } : {}),
-      onRemoved({ tenantId, key, value }, cause) {
+      onRemoved(tenantId, key, value, cause) {
         tagIndex.remove(tenantId, key, value.tags);
         if (cause === "evicted") counts.evictions++;
       },

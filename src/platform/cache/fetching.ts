@@ -2,7 +2,7 @@ import type { TenantId } from "../../kernel/ids.ts";
 import { type Desk, endFlight, type Flight, failFlight, hold, reaches } from "./desk.ts";
 import { disclose, type Enclosed } from "./envelope.ts";
 import { spanOf } from "./freshness.ts";
-import { type Epochs, loadAll, tagNames } from "./loading.ts";
+import { type Epochs, giveBack, loadAll, tagNames } from "./loading.ts";
 import type { Claim } from "./shared-tier.ts";
 
 /** Flights that begin together, of one tenant. */
@@ -46,9 +46,28 @@ async function fetchRound<Value>(
   const mine = missing.filter((flight) => claims.has(flight));
   const theirs = missing.filter((flight) => !claims.has(flight) && !giveWay(desk, flight));
   const rounds: Promise<void>[] = [];
-  if (mine.length > 0) rounds.push(loadAll(desk, tenantId, mine, { claims, epochs }));
+  if (mine.length > 0) rounds.push(loadClaimed(desk, tenantId, mine, { claims, epochs }));
   if (theirs.length > 0) rounds.push(fetchLater(desk, tenantId, theirs, patience));
   await Promise.all(rounds);
+}
+
+/**
+ * Loads under claims, what is still missing: since the look another node may have loaded it and used
+ * its claim up. One look more for a load, and a thousand callers of three nodes load once, not twice.
+ */
+async function loadClaimed<Value>(
+  desk: Desk<Value>,
+  tenantId: TenantId,
+  flights: Flights<Value>,
+  { claims, epochs }: { claims: ReadonlyMap<Flight<Value>, Claim>; epochs: Map<string, number> },
+): Promise<void> {
+  const missing = new Set(await lookUp(desk, tenantId, flights, epochs));
+  const unused = [...claims].filter(([flight]) => !missing.has(flight));
+  const used = [...claims].filter(([flight]) => missing.has(flight));
+  await Promise.all([
+    giveBack(desk, new Map(unused)),
+    missing.size > 0 && loadAll(desk, tenantId, [...missing], { claims: new Map(used), epochs }),
+  ]);
 }
 
 async function fetchLater<Value>(

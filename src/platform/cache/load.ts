@@ -50,7 +50,8 @@ export async function callLoad<Value>(
   }
 }
 
-function isLoaded<Value>(
+/** Tells the two shapes of what a load brings apart. */
+export function isLoaded<Value>(
   brought: readonly (Value | undefined)[] | Loaded<Value>,
 ): brought is Loaded<Value> {
   return !Array.isArray(brought);

@@ -206,7 +206,7 @@ async function fillAll<Value>(
 }
 
 /** Gives rights back that were not used, so that others need not wait for their end. */
-async function giveBack<Value>(
+export async function giveBack<Value>(
   desk: Desk<Value>,
   claims: ReadonlyMap<Flight<Value>, Claim>,
 ): Promise<void> {

@@ -69,7 +69,7 @@ describe("the local store", () => {
         const evicted: string[] = [];
         const store = createLocalStore<number>({
           ...{ ...limits, policy: lru },
-          onRemoved: ({ tenantId, key }, cause) =>
+          onRemoved: (tenantId, key, _, cause) =>
             cause === "evicted" && evicted.push(tenantId + key),
         });
         assert.deepEqual(replayNaively(steps, store), evicted);
@@ -105,7 +105,7 @@ function run(policy: MakePolicy, steps: readonly Step[]): void {
   const reference: Reference = { live: new Map() };
   const store = createLocalStore<number>({
     ...{ ...limits, policy },
-    onRemoved({ tenantId, key, value }, cause) {
+    onRemoved(tenantId, key, value, cause) {
       if (cause !== "evicted") return;
       const name = `${tenantId}${key}`;
       assert.equal(reference.live.get(name)?.value, value);

@@ -16,12 +16,20 @@ export interface LocalEntry<Value> {
 /** Why an entry left the store by itself or by order. */
 export type RemovalCause = "evicted" | "removed" | "replaced";
 
+/** Hears what left a store. */
+export type OnRemoved<Value> = (
+  tenantId: TenantId,
+  key: string,
+  value: Value,
+  cause: RemovalCause,
+) => void;
+
 /** How a store is made. */
 export interface LocalStoreConfig<Value> extends StoreLimits {
   /** Who goes first; default S3-FIFO. */
   readonly policy?: MakePolicy;
-  /** Hears of every entry that left, after it did. */
-  readonly onRemoved?: (entry: LocalEntry<Value>, cause: RemovalCause) => void;
+  /** Hears of every value that left, after it did. */
+  readonly onRemoved?: OnRemoved<Value>;
 }
 
 /** What a value is stored with. */
@@ -71,7 +79,7 @@ interface Shelf<Value> {
   readonly policy: EvictionPolicy<Node<Value>>;
   readonly tenants: Map<TenantId, Map<string, Node<Value>>>;
   readonly usage: { bytes: number; entries: number };
-  readonly onRemoved: (entry: LocalEntry<Value>, cause: RemovalCause) => void;
+  readonly onRemoved: OnRemoved<Value>;
 }
 
 /** Makes an empty store. */
@@ -99,7 +107,18 @@ export function createLocalStore<Value>(config: LocalStoreConfig<Value>): LocalS
       return node.value;
     },
     peek: (tenantId, key) => live(tenantId, key) as LocalEntry<Value> | undefined,
-    set: (tenantId, key, value, placing) => place(shelf, { tenantId, key, value, ...placing }),
+    set(tenantId, key, value, placing) {
+      const node = tenants.get(tenantId)?.get(key);
+      if (node?.sizeBytes !== placing.sizeBytes || node.expiresAtMs === ghostExpiry) {
+        return place(shelf, { tenantId, key, value, ...placing });
+      }
+      const before = node.value as Value;
+      node.value = value;
+      node.expiresAtMs = placing.expiresAtMs;
+      chosen.use(node);
+      onRemoved(tenantId, key, before, "replaced");
+      return true;
+    },
     delete(tenantId, key) {
       const node = live(tenantId, key);
       if (node) drop(shelf, node, "removed");
@@ -118,20 +137,13 @@ export function createLocalStore<Value>(config: LocalStoreConfig<Value>): LocalS
   };
 }
 
+/** Stores a value whose size is new, after making room for it. */
 function place<Value>(shelf: Shelf<Value>, entry: LocalEntry<Value>): boolean {
-  const { tenants, policy, limits, usage, onRemoved } = shelf;
+  const { tenants, policy, limits, usage } = shelf;
   const { tenantId, key, value, sizeBytes, expiresAtMs } = entry;
   const known = tenants.get(tenantId)?.get(key);
   const isGhost = known?.expiresAtMs === ghostExpiry;
   if (known && isGhost) forget(shelf, known);
-  if (known && !isGhost && sizeBytes === known.sizeBytes) {
-    const before = { ...known } as LocalEntry<Value>;
-    known.value = value;
-    known.expiresAtMs = expiresAtMs;
-    policy.use(known);
-    onRemoved(before, "replaced");
-    return true;
-  }
   if (known && !isGhost) drop(shelf, known, "replaced");
   if (sizeBytes > limits.bytesMax) return false;
   makeRoom(shelf, sizeBytes);
@@ -161,7 +173,7 @@ function makeRoom<Value>(shelf: Shelf<Value>, bytes: number): void {
     policy.remove(node);
     usage.bytes -= node.sizeBytes;
     usage.entries--;
-    const entry = { ...node } as LocalEntry<Value>;
+    const value = node.value as Value;
     if (policy.haunt?.(node)) {
       node.value = undefined;
       node.expiresAtMs = ghostExpiry;
@@ -173,7 +185,7 @@ function makeRoom<Value>(shelf: Shelf<Value>, bytes: number): void {
     } else {
       unmap(shelf, node);
     }
-    onRemoved(entry, "evicted");
+    onRemoved(node.tenantId, node.key, value, "evicted");
   }
 }
 
@@ -181,7 +193,7 @@ function drop<Value>(shelf: Shelf<Value>, node: Node<Value>, cause: RemovalCause
   shelf.usage.bytes -= node.sizeBytes;
   shelf.usage.entries--;
   forget(shelf, node);
-  shelf.onRemoved(node as LocalEntry<Value>, cause);
+  shelf.onRemoved(node.tenantId, node.key, node.value as Value, cause);
 }
 
 function dropTenant<Value>(shelf: Shelf<Value>, tenantId: TenantId): number {

@@ -29,6 +29,10 @@ const elements: Readonly<Record<string, fc.Arbitrary<readonly unknown[]>>> = {
   ),
   jsonb: nullable(json),
   json: nullable(json),
+  bytea: fc.array(
+    fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
+    { maxLength: 20 },
+  ),
 };
 
 describe("array parameters", () => {

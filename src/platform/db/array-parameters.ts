@@ -113,6 +113,24 @@ function textual(oid: number, prefix: readonly number[]): Encoder {
   };
 }
 
+/** @param oid type of the elements, from `pg_type`: bytes as they are */
+function bytes(oid: number): Encoder {
+  return (elements) => {
+    let most = headerBytes;
+    for (const element of elements) {
+      if (!Buffer.isBuffer(element)) return undefined;
+      most += lengthBytes + element.length;
+    }
+    const buffer = room(most);
+    let at = headerBytes;
+    for (const element of elements as readonly Buffer[]) {
+      at = buffer.writeInt32BE(element.length, at);
+      at += element.copy(buffer, at);
+    }
+    return finish(buffer, at, { oid, length: elements.length, hasNull: 0 });
+  };
+}
+
 /** Longest text for which copying it here beats a call into the runtime. */
 const shortText = 48;
 
@@ -239,6 +257,7 @@ const encoders: Readonly<Record<string, Encoder | undefined>> = {
   boolean: fixed(16, 1, writeBoolean),
   timestamptz: fixed(1184, 8, writeTime),
   text: textual(25, []),
+  bytea: bytes(17),
   // Version of the format, then the JSON text.
   jsonb: textual(3802, [1]),
   json: textual(114, []),

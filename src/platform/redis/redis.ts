@@ -1,6 +1,6 @@
-import { Redis as Client, Cluster, type RedisOptions } from "ioredis";
+import { Redis as Client, Cluster, Command, type RedisOptions } from "ioredis";
 import { assert } from "../../kernel/assert.ts";
-import type { RedisNode } from "./node.ts";
+import type { RedisArgument, RedisNode } from "./node.ts";
 
 export { RedisError, toRedisError } from "./errors.ts";
 export type { RedisArgument, RedisNode } from "./node.ts";
@@ -162,10 +162,28 @@ function watch(client: AnyClient, name: string, emit: (event: RedisEvent) => voi
     name,
     isReady: () => client.status === "ready",
     call: (command, ...args) => client.call(command, ...args),
-    callBuffer: (command, ...args) => client.callBuffer(command, ...args),
+    callBuffer: (command, ...args) => callForBytes(client, command, args),
     eval: (script, keys, ...args) => client.eval(script, keys, ...args),
     evalsha: (sha, keys, ...args) => client.evalsha(sha, keys, ...args),
   };
+}
+
+/**
+ * ioredis' own `callBuffer` loses the command's name when it pipelines (6.0.0: only `call` is given it
+ * back); methods named after a command do not. What has no method goes out by itself.
+ */
+function callForBytes(
+  client: AnyClient,
+  command: string,
+  args: readonly RedisArgument[],
+): Promise<unknown> {
+  const methods = client as unknown as Readonly<
+    Record<string, ((...args: RedisArgument[]) => Promise<unknown>) | undefined>
+  >;
+  const method = methods[`${command.toLowerCase()}Buffer`];
+  if (method) return method.apply(client, [...args]);
+  const bytes = new Command(command, [...args], { replyEncoding: null });
+  return client.sendCommand(bytes) as Promise<unknown>;
 }
 
 function untilReady(client: AnyClient): Promise<void> {

@@ -13,6 +13,13 @@ describe("housekeeping", async () => {
       `insert into platform.leases values ('old', null, 1, '-infinity'), ('kept', null, $1, '-infinity')`,
       [Date.now() * 1_000],
     );
+    await database.query(
+      `insert into platform.cache_entries (key, value, expires_at) values ('old', 'x', '-infinity')`,
+    );
+    await database.query(
+      `insert into platform.cache_invalidations (tenant_id, cache, recorded_at)
+       values (gen_random_uuid(), 'old', now() - interval '1 day')`,
+    );
     const rounds: number[] = [];
     const came = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const errors: unknown[] = [];
@@ -54,6 +61,10 @@ describe("housekeeping", async () => {
       leases.map(({ name }) => name),
       ["housekeeping", "kept"],
     );
+    const stale = await database.query(
+      "select key from platform.cache_entries union all select cache from platform.cache_invalidations",
+    );
+    assert.deepEqual(stale, []);
     const months = await database.query(
       `select from pg_class where relname = 'events_y' || to_char(now() + interval '3 months', 'YYYY"m"MM')`,
     );

@@ -6,6 +6,8 @@ import { expiryJob } from "../../modules/inventory/index.ts";
 import { ledgerUpkeepJob } from "../../modules/ledger/index.ts";
 import { sweepPaymentsJob } from "../../modules/payments/index.ts";
 import type { Tenants } from "../../modules/tenants/index.ts";
+import { deleteOldInvalidations } from "../../platform/cache/postgres-bus.ts";
+import { deleteExpiredCacheEntries } from "../../platform/cache/postgres-tier.ts";
 import type { Db } from "../../platform/db/db.ts";
 import { purgeIdempotencyKeys } from "../../platform/idempotency/keys.ts";
 import {
@@ -24,6 +26,8 @@ import type { Placements } from "../../platform/placement/placements.ts";
 
 /** Age from which an idempotency key is forgotten: longer than any client retries. */
 const keyAgeMs = 3 * 24 * 60 * 60_000;
+/** Age from which what caches were told is forgotten: longer than a node is away and still runs. */
+const invalidationAgeMs = 60 * 60_000;
 /** Age from which an open cart is forgotten. */
 const cartAgeMs = 60 * 24 * 60 * 60_000;
 const cartsPerBatch = 1_000;
@@ -108,6 +112,8 @@ export function createHousekeeper(
       await ensurePartitions(ownerUrl, schemas, { from: new Date(), months: monthsAhead });
       await purgeIdempotencyKeys(db, database, { olderThanMs: keyAgeMs });
       await deleteOldLeases(db, database);
+      await deleteOldInvalidations(db, database, { olderThanMs: invalidationAgeMs });
+      await deleteExpiredCacheEntries(db, database);
     }
   };
   return createLeadership({

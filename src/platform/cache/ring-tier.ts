@@ -1,0 +1,282 @@
+import { assert } from "../../kernel/assert.ts";
+import { createRing, type RingNode } from "../../kernel/ring.ts";
+import type { RingMember } from "./ring-member.ts";
+import {
+  type MemberState,
+  type MembershipEvent,
+  openMember,
+  RingTierError,
+  type RingTierMember,
+} from "./ring-membership.ts";
+import type { Claim, SharedTier, TierWrite } from "./shared-tier.ts";
+
+/** A tier as part of a ring. */
+export interface RingTierNode extends RingNode {
+  readonly tier: RingMember;
+}
+
+/** How a ring of tiers works; everything but its members has a default. */
+export interface RingTierConfig {
+  /** Every process names the same members: names and weights say who owns which keys. */
+  readonly members: readonly RingTierNode[];
+  /** Members that keep each key, 1 to 4; default 2. */
+  readonly replicas?: number;
+  /** Time between two looks at every member, milliseconds; default 1,000. */
+  readonly beatMs?: number;
+  /** Shortest time a member that failed is left out, milliseconds; it doubles up to `beatMs`; default 50. */
+  readonly pauseMs?: number;
+  /** Removals kept for a member that is away; with more everything in it is doubted; default 10,000. */
+  readonly missedMax?: number;
+  readonly onEvent?: (event: MembershipEvent) => void;
+}
+
+/** A shared tier over several, and its end. */
+export interface RingTier extends SharedTier {
+  readonly name: "ring";
+  /** How each member stands, by name. */
+  states(): ReadonlyMap<string, MemberState>;
+  /** Resolves when every member is read, or after so long, milliseconds. */
+  untilReady(withinMs: number): Promise<void>;
+  /** Looks after members no more. May be called twice. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Spreads keys over several tiers by consistent hashing, each key on `replicas` of them. Reads ask the
+ * first that answers; writes and removals reach all, or are kept for those that are away and delivered
+ * before they are read again.
+ *
+ * What was removed or renewed through this ring is not read through it again, whatever its members did
+ * meanwhile. Every process has to remove what it hears of through its own ring.
+ */
+export function createRingTier(config: RingTierConfig): RingTier {
+  const { replicas = 2 } = config;
+  assert(config.members.length > 0, "a ring of tiers has a member");
+  assert(replicas >= 1 && replicas <= 4, "1 to 4 replicas");
+  const ring = createRing(config.members);
+  const members = new Map(
+    config.members.map(({ name, tier }) => [name, openMember(name, tier, config)]),
+  );
+  const ownersOf = (key: string): RingTierMember[] =>
+    ring.ownersOf(key, replicas).map((name) => members.get(name) as RingTierMember);
+  return {
+    name: "ring",
+    states: () => new Map([...members].map(([name, member]) => [name, member.state()])),
+    async untilReady(withinMs) {
+      const late = new Promise<void>((resolve) => setTimeout(resolve, withinMs).unref());
+      await Promise.race([
+        Promise.all([...members.values()].map((each) => each.untilLive())),
+        late,
+      ]);
+    },
+    async stop() {
+      await Promise.all([...members.values()].map((member) => member.stop()));
+    },
+    read: (keys) => readFirst(ownersOf, keys),
+    write: (entries) => reachAll(ownersOf, entries, keyOf, (member, part) => member.write(part)),
+    remove: (keys) => reachAll(ownersOf, keys, itself, (member, part) => member.remove(part)),
+    renew: async (tags) => {
+      await reachAll(ownersOf, tags, itself, (member, part) => member.renew(part));
+      await agreeOnEpochs(ownersOf, tags);
+    },
+    epochs: (tags) => agreeOnEpochs(ownersOf, tags),
+    claim: (key, leaseMs) => claimAll(ownersOf(key), key, leaseMs),
+    fill: ({ token }, entry) => fillAll(ownersOf(entry.key), token, entry),
+    async unclaim({ token }, key) {
+      const claims = claimsOf(token);
+      const claimed = ownersOf(key).filter(({ name }) => claims.has(name));
+      await atAll(claimed, key, (member) => member.unclaim(claims.get(member.name) as Claim, key));
+    },
+  };
+}
+
+export { type MemberState, type MembershipEvent, RingTierError } from "./ring-membership.ts";
+
+type OwnersOf = (key: string) => readonly RingTierMember[];
+
+const itself = (name: string) => name;
+const keyOf = ({ key }: TierWrite) => key;
+
+function away(what: string): RingTierError {
+  return new RingTierError(`no member of the ring that keeps ${what} answers`);
+}
+
+/** Asks for every key the first of its owners that answers; a round for each one that fails. */
+async function readFirst(
+  ownersOf: OwnersOf,
+  keys: readonly string[],
+): Promise<readonly (Buffer | undefined)[]> {
+  const found: (Buffer | undefined)[] = new Array(keys.length).fill(undefined);
+  let wanted = keys.map((key, at) => ({ key, at }));
+  while (wanted.length > 0) {
+    const parts = new Map<RingTierMember, typeof wanted>();
+    for (const each of wanted) {
+      const owner = ownersOf(each.key).find((member) => member.isLive());
+      if (!owner) throw away(each.key);
+      const part = parts.get(owner);
+      if (part) part.push(each);
+      else parts.set(owner, [each]);
+    }
+    const failed: typeof wanted = [];
+    await Promise.all(
+      [...parts].map(async ([member, part]) => {
+        const values = await member.read(part.map(({ key }) => key)).catch(() => undefined);
+        if (!values) failed.push(...part);
+        else for (const [index, { at }] of part.entries()) found[at] = values[index];
+      }),
+    );
+    wanted = failed;
+  }
+  return found;
+}
+
+/** Hands every item to all its owners. @throws RingTierError when one reached none of them */
+async function reachAll<Item>(
+  ownersOf: OwnersOf,
+  items: readonly Item[],
+  nameOf: (item: Item) => string,
+  reach: (member: RingTierMember, part: readonly Item[]) => Promise<void>,
+): Promise<void> {
+  const parts = new Map<RingTierMember, Item[]>();
+  for (const item of items) {
+    for (const member of ownersOf(nameOf(item))) {
+      const part = parts.get(member);
+      if (part) part.push(item);
+      else parts.set(member, [item]);
+    }
+  }
+  const reached = new Set<Item>();
+  await Promise.all(
+    [...parts].map(async ([member, part]) => {
+      const isDone = await reach(member, part).then(
+        () => true,
+        () => false,
+      );
+      if (isDone) for (const item of part) reached.add(item);
+    }),
+  );
+  const missed = items.find((item) => !reached.has(item));
+  if (missed !== undefined) throw away(nameOf(missed));
+}
+
+/** Asks all of these that can be asked. @throws RingTierError when none answers */
+async function atAll<Value>(
+  owners: readonly RingTierMember[],
+  key: string,
+  ask: (member: RingTierMember) => Promise<Value>,
+): Promise<readonly Value[]> {
+  const live = owners.filter((member) => member.isLive());
+  const answers = await Promise.allSettled(live.map(ask));
+  const given = answers.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+  if (owners.length > 0 && given.length === 0) throw away(key);
+  return given;
+}
+
+/**
+ * The largest epoch that an owner knows, made known to those that know less. An owner that may be
+ * asked has been told of every renewal, so the largest is at least the last one; and it is not lost
+ * with the owner that had it.
+ */
+async function agreeOnEpochs(
+  ownersOf: OwnersOf,
+  tags: readonly string[],
+): Promise<readonly number[]> {
+  const parts = new Map<RingTierMember, number[]>();
+  for (const [at, tag] of tags.entries()) {
+    for (const member of ownersOf(tag)) {
+      if (!member.isLive()) continue;
+      const part = parts.get(member);
+      if (part) part.push(at);
+      else parts.set(member, [at]);
+    }
+  }
+  const largest: number[] = new Array(tags.length).fill(0);
+  const answers: { member: RingTierMember; at: number; epoch: number }[] = [];
+  const nameAt = (at: number) => tags[at] as string;
+  await Promise.all(
+    [...parts].map(async ([member, part]) => {
+      const epochs = await member.epochs(part.map(nameAt)).catch(() => []);
+      for (const [index, epoch] of epochs.entries()) {
+        const at = part[index] as number;
+        answers.push({ member, at, epoch });
+        largest[at] = Math.max(largest[at] as number, epoch);
+      }
+    }),
+  );
+  const unknown = largest.indexOf(0);
+  if (unknown >= 0) throw away(nameAt(unknown));
+  await Promise.all(
+    [...parts.keys()].map(async (member) => {
+      const behind = answers.filter(
+        (each) => each.member === member && each.epoch < (largest[each.at] as number),
+      );
+      if (behind.length === 0) return;
+      const epochs = behind.map(({ at }) => largest[at] as number);
+      await member
+        .lift(
+          behind.map(({ at }) => nameAt(at)),
+          epochs,
+        )
+        .catch(() => {});
+    }),
+  );
+  return largest;
+}
+
+/** The first owner that answers decides; the others are asked so that a copy is refused like the value. */
+async function claimAll(
+  owners: readonly RingTierMember[],
+  key: string,
+  leaseMs: number,
+): Promise<Claim | undefined> {
+  for (const [at, first] of owners.entries()) {
+    if (!first.isLive()) continue;
+    const answer = await first.claim(key, leaseMs).then(
+      (claim) => ({ claim }),
+      () => undefined,
+    );
+    if (!answer) continue;
+    if (!answer.claim) return undefined;
+    const claims = new Map([[first.name, answer.claim]]);
+    const others = owners.slice(at + 1).filter((member) => member.isLive());
+    await Promise.allSettled(
+      others.map(async (member) => {
+        const claim = await member.claim(key, leaseMs);
+        if (claim) claims.set(member.name, claim);
+      }),
+    );
+    return { token: tokenOf(claims) };
+  }
+  throw away(key);
+}
+
+/**
+ * Fills where the right was given. Where one of them refuses, the key was changed: what the others
+ * took goes again.
+ */
+async function fillAll(
+  owners: readonly RingTierMember[],
+  token: string,
+  entry: TierWrite,
+): Promise<boolean> {
+  const claims = claimsOf(token);
+  const filled: RingTierMember[] = [];
+  const claimed = owners.filter(({ name }) => claims.has(name));
+  const answers = await atAll(claimed, entry.key, async (member) => {
+    const isFilled = await member.fill(claims.get(member.name) as Claim, entry);
+    if (isFilled) filled.push(member);
+    return isFilled;
+  });
+  if (answers.every(Boolean)) return answers.length > 0;
+  await Promise.allSettled(filled.map((member) => member.remove([entry.key])));
+  return false;
+}
+
+/** `member=token` of each owner that gave a right. */
+function tokenOf(claims: ReadonlyMap<string, Claim>): string {
+  return [...claims].map(([name, { token }]) => `${encodeURIComponent(name)}=${token}`).join("&");
+}
+
+function claimsOf(token: string): ReadonlyMap<string, Claim> {
+  return new Map([...new URLSearchParams(token)].map(([name, each]) => [name, { token: each }]));
+}
