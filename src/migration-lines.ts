@@ -11,6 +11,7 @@ const owners: readonly (readonly [name: string, scope: MigrationScope])[] = [
   ["platform/idempotency", "platform"],
   ["modules/tenants", "control"],
   ["platform/locks", "platform"],
+  ["platform/limits", "platform"],
   ["platform/versions", "tenant"],
   ["modules/ledger", "tenant"],
   ["modules/catalog", "tenant"],
