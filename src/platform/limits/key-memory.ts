@@ -5,6 +5,8 @@ import type { StoreGuard } from "./store-guard.ts";
 
 /** What a process remembers of keys: tokens taken ahead, and refusals. */
 export interface KeyMemories {
+  /** @throws AssertionError when a policy is out of bounds, or unlike another one of its name */
+  check(policy: LimitPolicy): void;
   find(policy: LimitPolicy, key: string): KeyMemory | undefined;
   /** Finds it, or makes room for it. */
   remember(policy: LimitPolicy, key: string): KeyMemory;
@@ -67,6 +69,9 @@ export function createKeyMemories(guard: StoreGuard, keysMax: number): KeyMemori
   };
 
   return {
+    check(policy) {
+      policies.of(policy);
+    },
     find: (policy, key) => policies.of(policy).keys.get(key),
     remember,
     replaceBlock(policy, key, block) {

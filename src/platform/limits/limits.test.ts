@@ -28,7 +28,6 @@ function farStore() {
   const calls: StoreCall[] = [];
   const state = { isAway: false, isSilent: false };
   const store: LimitStore = {
-    isLocal: false,
     async apply(asked) {
       calls.push(...asked);
       if (state.isAway) throw new Error("the store is away");

@@ -91,24 +91,29 @@ export function createLimiter(config: LimiterConfig): Limiter {
   const fallback = createMemoryLimitStore();
   const places = createPlaces({ guard, fallback, random });
   const memories = createKeyMemories(guard, keysMax);
-  const parts: Parts = { guard, fallback, memories, isLocal: store.isLocal };
+  const isLocal = store.applyNow !== undefined;
+  const parts: Parts = { guard, fallback, memories, isLocal };
 
   const takeAll = (asks: readonly LimitAsk[]): MaybePromise<readonly Verdict[]> => {
-    assert(asks.length > 0 && asks.length <= asksMax, `1 to ${asksMax} limits are asked together`);
+    assert(asks.length > 0 && asks.length <= asksMax, "1 to 8 limits are asked together");
     const nowMs = performance.now();
     const blocks = asks.map((ask) => blockFor(memories, ask, nowMs));
+    const verdicts = (): readonly (Verdict | undefined)[] => spend(asks, blocks, nowMs);
+    if (!blocks.includes(undefined)) return verdicts() as readonly Verdict[];
     const refused = asks.flatMap((ask, at) =>
       blocks[at] ? [] : (knownRefusal(memories, ask, nowMs) ?? []),
     );
     if (refused.length > 0) return refused;
-    const verdicts = spend(asks, blocks, nowMs);
-    return blocks.includes(undefined)
-      ? askStore(parts, { asks, verdicts, blocks, nowMs })
-      : (verdicts as readonly Verdict[]);
+    return askStore(parts, { asks, verdicts: verdicts(), blocks, nowMs });
   };
 
   return {
     take(policy, key, cost = 1) {
+      if (store.applyNow) {
+        memories.check(policy);
+        const ask = toStoreAsk({ policy, key, cost });
+        return verdictOf(policy, store.applyNow(ask), "store");
+      }
       const taken = takeAll([{ policy, key, cost }]);
       return taken instanceof Promise ? taken.then(first) : first(taken);
     },
@@ -243,19 +248,24 @@ function decideHere({ fallback }: Parts, asks: readonly LimitAsk[]): readonly Ve
 
 function checkKey(key: string): void {
   const { keyCharsMax } = limitBounds;
-  assert(key.length > 0 && key.length <= keyCharsMax, `a key has 1 to ${keyCharsMax} characters`);
+  assert(key.length > 0 && key.length <= keyCharsMax, "a key is neither empty nor too long");
+}
+
+function checkCost(policy: LimitPolicy, cost: number): void {
+  const isThere = Number.isInteger(cost) && cost > 0 && cost <= capacityOf(policy);
+  assert(isThere, "tokens are a whole number above 0, and as many as can be there at once");
 }
 
 function toStoreAsk({ policy, key, cost = 1 }: LimitAsk): StoreAsk {
   checkKey(key);
-  assert(cost <= capacityOf(policy), `${policy.name}: ${cost} tokens are never there at once`);
+  checkCost(policy, cost);
   return { verb: "take", policy, key, cost, upTo: cost, ticket: 0 };
 }
 
 /** The block that has enough for an ask. */
 function blockFor(memories: KeyMemories, ask: LimitAsk, nowMs: number): Block | undefined {
   const { policy, key, cost = 1 } = ask;
-  assert(Number.isInteger(cost) && cost > 0, "tokens are a whole number above 0");
+  checkCost(policy, cost);
   const block = memories.find(policy, key)?.block;
   return block && block.left >= cost && nowMs < block.endsAtMs ? block : undefined;
 }

@@ -1,5 +1,5 @@
 import type { LimitState } from "./algorithm.ts";
-import { settleCall } from "./settle.ts";
+import { type StateAccess, settleAsk, settleCall } from "./settle.ts";
 import type { LimitStore, StoreAnswer, StoreAsk, StoreCall } from "./store.ts";
 
 interface Kept {
@@ -10,6 +10,7 @@ interface Kept {
 /** A store that answers at once. */
 export interface MemoryLimitStore extends LimitStore {
   apply(calls: readonly StoreCall[]): readonly (readonly StoreAnswer[])[];
+  applyNow(ask: StoreAsk): StoreAnswer;
   /** Keys that are kept; those that are over are forgotten now and then. */
   size(): number;
 }
@@ -30,21 +31,23 @@ const sweepFromMin = 1_000;
  */
 export function createMemoryLimitStore(now: () => number = Date.now): MemoryLimitStore {
   const policies = new Map<string, Keys>();
-  const keysOf = ({ policy }: StoreAsk): Keys => {
-    const name = policy.name;
+  let nowMs = 0;
+  /** What was read last: its write follows at once. */
+  let found: { readonly ask: StoreAsk; readonly keys: Keys; readonly kept: Kept | undefined };
+  const find = (ask: StoreAsk) => {
+    const { name } = ask.policy;
     let keys = policies.get(name);
     if (!keys) {
       keys = { kept: new Map(), sweepFrom: sweepFromMin };
       policies.set(name, keys);
     }
-    return keys;
+    found = { ask, keys, kept: keys.kept.get(ask.key) };
+    return found;
   };
-  let nowMs = 0;
-  const states = {
-    read: (ask: StoreAsk) => keysOf(ask).kept.get(ask.key)?.state,
-    write(ask: StoreAsk, state: LimitState, keepMs: number) {
-      const keys = keysOf(ask);
-      const kept = keys.kept.get(ask.key);
+  const states: StateAccess = {
+    read: (ask) => find(ask).kept?.state,
+    write(ask, state, keepMs) {
+      const { keys, kept } = found.ask === ask ? found : find(ask);
       if (kept) {
         kept.state = state;
         kept.endsAtMs = nowMs + keepMs;
@@ -55,10 +58,13 @@ export function createMemoryLimitStore(now: () => number = Date.now): MemoryLimi
     },
   };
   return {
-    isLocal: true,
     apply(calls) {
       nowMs = now();
       return calls.map((call) => settleCall(call, nowMs, states));
+    },
+    applyNow(ask) {
+      nowMs = now();
+      return settleAsk(ask, nowMs, states);
     },
     size: () => policies.values().reduce((sum, { kept }) => sum + kept.size, 0),
   };

@@ -33,8 +33,11 @@ export function createPostgresLimitStore(config: PostgresLimitStoreConfig): Limi
     run: (_, batch) => settleBatch(db, database, batch),
   });
   return {
-    isLocal: false,
-    apply: (given) => Promise.all(given.map((call) => calls.submit(database, call))),
+    async apply(given) {
+      const [only] = given;
+      if (only && given.length === 1) return [await calls.submit(database, only)];
+      return Promise.all(given.map((call) => calls.submit(database, call)));
+    },
   };
 }
 

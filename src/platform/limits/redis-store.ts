@@ -3,8 +3,7 @@ import { assert } from "../../kernel/assert.ts";
 import { type Coalescer, createCoalescer } from "../coalescer/coalescer.ts";
 import type { RedisNode } from "../redis/node.ts";
 import { runScript } from "../redis/script.ts";
-import { capacityOf } from "./policy.ts";
-import { argumentsPerAsk, limitScript, numbersPerAnswer } from "./redis-script.ts";
+import { answersOf, argumentOf, scriptFor } from "./redis-script.ts";
 import { storedKey } from "./settle.ts";
 import type { LimitStore, StoreAnswer, StoreAsk, StoreCall } from "./store.ts";
 
@@ -66,8 +65,10 @@ export function createRedisLimitStore(config: RedisLimitStoreConfig): LimitStore
     return inOrder(call, askApart(parts), parts);
   };
   return {
-    isLocal: false,
-    apply: (calls) => Promise.all(calls.map(ask)),
+    async apply(calls) {
+      const [only] = calls;
+      return only && calls.length === 1 ? [await ask(only)] : Promise.all(calls.map(ask));
+    },
   };
 }
 
@@ -91,44 +92,17 @@ function openLane(node: Pick<RedisNode, "eval" | "evalsha">, tag: string): Lane 
   const calls = createCoalescer<StoreCall, readonly StoreAnswer[]>({
     name: "limits.redis",
     batchMax: 100,
-    inFlightMax: 8,
-    divideInto: 6,
+    // By 10 callers 58,000 takes a second either way, by 200 it is 240,000 instead of 142,000 with one.
+    inFlightMax: 2,
     waitingMax: 10_000,
     // A server that is away is away for each of them.
     isSplittable: () => false,
     async run(_, batch) {
       const asks = batch.flat();
       const keys = asks.map((ask) => tag + storedKey(ask));
-      const args = batch.flatMap((call) => call.flatMap((ask, at) => argumentsOf(ask, call, at)));
-      const numbers = (await runScript(node, limitScript, keys, args)) as number[];
-      return answersOf(batch, numbers);
+      const numbers = await runScript(node, scriptFor(batch), keys, [argumentOf(batch)]);
+      return answersOf(batch, numbers as number[]);
     },
   });
   return { tag, calls };
-}
-
-function argumentsOf(ask: StoreAsk, call: StoreCall, at: number): (string | number)[] {
-  const { verb, policy, cost, upTo, ticket } = ask;
-  const { algorithm, limit, windowMs } = policy;
-  const size = at === 0 ? call.length : 0;
-  const args = [size, verb, algorithm, limit, windowMs, capacityOf(policy), cost, upTo, ticket];
-  assert(args.length === argumentsPerAsk, "the script reads as many");
-  return args;
-}
-
-function answersOf(
-  batch: readonly StoreCall[],
-  [atMs = 0, ...numbers]: readonly number[],
-): readonly (readonly StoreAnswer[])[] {
-  let from = 0;
-  return batch.map((call) =>
-    call.map(() => {
-      const [yes, granted = 0, remaining = 0, resetMs = 0, retryAfterMs = 0] = numbers.slice(
-        from,
-        from + numbersPerAnswer,
-      );
-      from += numbersPerAnswer;
-      return { isGranted: yes === 1, granted, remaining, resetMs, retryAfterMs, atMs };
-    }),
-  );
 }

@@ -30,12 +30,7 @@ export function settleCall(
   states: StateAccess,
 ): readonly StoreAnswer[] {
   const [only] = call;
-  if (only && call.length === 1) {
-    const outcome = decide(only, states.read(only), nowMs);
-    const isGranted = outcome.granted > 0 || only.verb === "give_back";
-    if (isGranted) states.write(only, outcome.state, outcome.resetMs);
-    return [answerOf(outcome, isGranted, isGranted, nowMs)];
-  }
+  if (only && call.length === 1) return [settleAsk(only, nowMs, states)];
   const outcomes = call.map((ask) => decide(ask, states.read(ask), nowMs));
   const isGranted = (at: number) =>
     (outcomes[at] as Outcome).granted > 0 || call[at]?.verb === "give_back";
@@ -47,6 +42,14 @@ export function settleCall(
     }
   }
   return outcomes.map((outcome, at) => answerOf(outcome, isGranted(at), areAll, nowMs));
+}
+
+/** Decides one ask by itself. */
+export function settleAsk(ask: StoreAsk, nowMs: number, states: StateAccess): StoreAnswer {
+  const outcome = decide(ask, states.read(ask), nowMs);
+  const isGranted = outcome.granted > 0 || ask.verb === "give_back";
+  if (isGranted) states.write(ask, outcome.state, outcome.resetMs);
+  return answerOf(outcome, isGranted, isGranted, nowMs);
 }
 
 function decide(ask: StoreAsk, state: LimitState | undefined, nowMs: number): Outcome {

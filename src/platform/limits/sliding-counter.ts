@@ -35,7 +35,9 @@ interface Counts {
 
 function countsAt(state: LimitState | undefined, windowMs: number, nowMs: number): Counts {
   const [startMs = nowMs, current = 0, previous = 0] = state ?? [];
-  const isOver = current + previous === 0 || nowMs >= startMs + 2 * windowMs;
+  // What counts by now: both, the last one alone, or nothing.
+  const counting = nowMs < startMs + windowMs ? current + previous : current;
+  const isOver = counting === 0 || nowMs >= startMs + 2 * windowMs;
   if (isOver) return { startMs: nowMs, current: 0, previous: 0 };
   if (nowMs < startMs + windowMs) return { startMs, current, previous };
   return { startMs: startMs + windowMs, current: 0, previous: current };

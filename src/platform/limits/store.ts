@@ -34,8 +34,6 @@ export type MaybePromise<Value> = Value | Promise<Value>;
  * `limit-store.fixture.ts`.
  */
 export interface LimitStore {
-  /** Whether it is in this process: then nothing is gained by taking ahead or by remembering. */
-  readonly isLocal: boolean;
   /**
    * Works on calls one after the other, each in one step that nobody comes between.
    *
@@ -43,4 +41,9 @@ export interface LimitStore {
    * @throws whatever the backend throws when it is away: then it is unknown whether tokens were taken
    */
   apply(calls: readonly StoreCall[]): MaybePromise<readonly (readonly StoreAnswer[])[]>;
+  /**
+   * Works on one ask at once: only of stores in this process. There nothing is gained by taking ahead
+   * or by remembering.
+   */
+  applyNow?(ask: StoreAsk): StoreAnswer;
 }
