@@ -2,10 +2,7 @@ import { capacityOf, type LimitPolicy } from "./policy.ts";
 import type { Verdict } from "./verdict.ts";
 
 /** What a response says of the limits its request was counted against. */
-export interface LimitHeaders {
-  readonly "ratelimit-policy": string;
-  readonly ratelimit: string;
-}
+export type LimitHeaders = Readonly<Record<"ratelimit-policy" | "ratelimit", string>>;
 
 const policyItems = new WeakMap<LimitPolicy, string>();
 
