@@ -210,6 +210,31 @@ describe("tokens that are taken ahead", () => {
     await limiter.stop();
   });
 
+  it("of a fixed window are not spent in the next one", async () => {
+    const { limiter, calls } = setup();
+    const brief: LimitPolicy = {
+      ...leased,
+      name: "brief",
+      windowMs: 200,
+      lease: { share: 0.5, ms: 200 },
+    };
+    const first = await limiter.take(brief, "a");
+    const endsAtMs = performance.now() + first.resetMs;
+    // A block that would last beyond the window, taken late in it.
+    while (performance.now() < endsAtMs - 40)
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    await limiter.take(brief, "a", 2);
+    const ahead = await limiter.take(brief, "a");
+    assert.equal(ahead.source, "lease");
+    while (performance.now() < endsAtMs + 10)
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    const before = calls.length;
+    const next = await limiter.take(brief, "a");
+    assert.equal(next.source, "store");
+    assert(calls.length > before);
+    await limiter.stop();
+  });
+
   it("are given back when they were not spent in time", async () => {
     const { limiter, store } = setup();
     const brief: LimitPolicy = { ...leased, name: "brief", lease: { share: 0.5, ms: 50 } };

@@ -1,5 +1,4 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { once } from "node:events";
 import path from "node:path";
 import type { DatabaseUrls } from "../db/db.ts";
 import type { LimitPolicy } from "./policy.ts";
@@ -77,15 +76,18 @@ function reportsOf(message: TakerSays): readonly TakenReport[] {
   return "reports" in message ? message.reports : [];
 }
 
-async function said(child: ChildProcess, what: string): Promise<TakerSays> {
-  for (;;) {
-    const [message] = (await Promise.race([
-      once(child, "message"),
-      once(child, "exit").then(() => [undefined]),
-    ])) as [TakerSays | undefined];
-    if (!message) throw new Error(`a taker ended before it said ${what}`);
-    if (what in message) return message;
-  }
+function said(child: ChildProcess, what: string): Promise<TakerSays> {
+  return new Promise((resolve, reject) => {
+    const gone = () => reject(new Error(`a taker ended before it said ${what}`));
+    const listen = (message: TakerSays) => {
+      if (!(what in message)) return;
+      child.off("message", listen);
+      child.off("exit", gone);
+      resolve(message);
+    };
+    child.on("message", listen);
+    child.once("exit", gone);
+  });
 }
 
 /**
