@@ -41,6 +41,8 @@ export async function startShop(size: ShopSize): Promise<BenchShop> {
     PORT: "0",
     BRANDOS_HOME: home,
     BRANDOS_RATE_PER_MINUTE: "0",
+    BRANDOS_TENANT_RATE_PER_MINUTE: "0",
+    BRANDOS_SHOPPER_RATE_PER_MINUTE: "0",
     BRANDOS_ANONYMOUS_RATE_PER_MINUTE: "0",
     BRANDOS_SLOW_STATEMENT_MS: "0",
     NODE_ENV: "production",

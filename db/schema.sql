@@ -623,6 +623,16 @@ create table platform.migrations (
 grant delete, insert, select, update on platform.migrations to brandos_app;
 grant delete, insert, select, update on platform.migrations to brandos_platform;
 
+create table platform.rate_limits (
+  key text collate "C" not null,
+  state text not null,
+  ends_at timestamp with time zone not null,
+  constraint rate_limits_pkey PRIMARY KEY (key),
+  constraint rate_limits_key_check CHECK (((length(key) >= 1) AND (length(key) <= 300))),
+  constraint rate_limits_state_check CHECK ((length(state) <= 100000))
+) with (fillfactor=50);
+grant delete, insert, select, update on platform.rate_limits to brandos_platform;
+
 create table platform.sagas (
   tenant_id uuid not null,
   id uuid not null,

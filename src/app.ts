@@ -32,6 +32,7 @@ import { createHttpServer, type HttpServer } from "./platform/http/server.ts";
 import { createStatementScope, type StatementScope } from "./platform/http/statement-scope.ts";
 import { jobTopics } from "./platform/jobs/job.ts";
 import { createJobs, type Jobs } from "./platform/jobs/jobs.ts";
+import { createLimiter, createPostgresLimitStore, type Limiter } from "./platform/limits/limits.ts";
 import {
   createLocks,
   createPostgresLeaseStore,
@@ -145,11 +146,13 @@ export async function createApp(given: AppConfig): Promise<App> {
   const health = createHealth(
     databases.map(({ name }) => databaseDependency(name, placements.urlsOf(name).platform)),
   );
+  const limiter = openLimiter(db, log);
   const http = config.roles.includes("api")
     ? await createHttpServer({
         ...httpConfigOf(given),
         routes: [...routesOf({ commerce, tenants, operations }), ...(given.extraRoutes ?? [])],
         authenticate: tenants.authenticate,
+        limiter,
         health,
         metrics,
         scope,
@@ -161,7 +164,7 @@ export async function createApp(given: AppConfig): Promise<App> {
     log.error({ err }, "housekeeping failed; it is tried again within the hour"),
   );
   const jobs = [...jobsOf.values()];
-  const parts = { config, db, placements, databases, sagas, tenants, jobs, home, locks };
+  const parts = { config, db, placements, databases, sagas, tenants, jobs, home, locks, limiter };
   const life = lifeOf({ ...parts, subscriptions, housekeeper, health, http });
   return { commerce, tenants, placements, db, jobs: home, subscriptions, sagas, http, ...life };
 }
@@ -178,6 +181,7 @@ interface Living {
   readonly subscriptions: Subscriptions;
   readonly housekeeper: Leadership;
   readonly locks: Locks;
+  readonly limiter: Limiter;
   readonly health: Health;
   readonly http: HttpServer | undefined;
 }
@@ -205,6 +209,7 @@ function lifeOf(parts: Living): Pick<App, "start" | "stop"> {
       await Promise.all([housekeeper.stop(), parts.locks.stop()]);
       await Promise.all([...jobs.map((each) => each.stop()), subscriptions.stop()]);
       await http?.close(config.shutdown);
+      await parts.limiter.stop();
       await sagas.stop({ withinMs: 2_000 });
       await Promise.all(databases.map(({ wakeup }) => wakeup.stop()));
       await health.stop();
@@ -260,6 +265,20 @@ function openLocks(db: Db, [home]: readonly OpenDatabase[], log: HttpLog): Locks
     store,
     onEvent(event) {
       if (event.kind === "lost") log.warn({ lock: event.name }, "a lock was lost");
+    },
+  });
+}
+
+/** Limits of all nodes, counted in the home database. */
+function openLimiter(db: Db, log: HttpLog): Limiter {
+  return createLimiter({
+    store: createPostgresLimitStore({ db }),
+    onEvent(event) {
+      if (event.kind === "store_away") {
+        log.warn({ err: event.error }, "the store of rate limits is away; this node counts alone");
+      } else {
+        log.info({ awayMs: Math.round(event.awayMs) }, "the store of rate limits is back");
+      }
     },
   });
 }

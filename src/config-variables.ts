@@ -97,11 +97,23 @@ export const variables = {
   ),
   BRANDOS_RATE_PER_MINUTE: whole(
     { min: 0, max: 1_000_000_000, fallback: 1_200_000 },
-    "Requests a minute per credential; 0 for no limit.",
+    "Requests a minute per credential, over all nodes; 0 for no limit.",
   ),
   BRANDOS_ANONYMOUS_RATE_PER_MINUTE: whole(
     { min: 0, max: 1_000_000_000, fallback: 6_000 },
-    "Requests a minute per address without a valid credential; 0 for no limit.",
+    "Requests a minute per address without a valid credential, over all nodes; 0 for no limit.",
+  ),
+  BRANDOS_TENANT_RATE_PER_MINUTE: whole(
+    { min: 0, max: 1_000_000_000, fallback: 2_400_000 },
+    "Requests a minute per brand, over all nodes; 0 for no limit.",
+  ),
+  BRANDOS_SHOPPER_RATE_PER_MINUTE: whole(
+    { min: 0, max: 1_000_000_000, fallback: 6_000 },
+    "Requests a minute per brand and address where shoppers pay, over all nodes; 0 for no limit.",
+  ),
+  BRANDOS_EXPORTS_MAX: whole(
+    { min: 0, max: 1_000, fallback: 4 },
+    "Exports that stream at once per brand, over all nodes; 0 for no limit.",
   ),
   BRANDOS_STREAMS_MAX: whole({ min: 0, max: 100_000, fallback: 500 }, "Live streams open at once."),
   BRANDOS_CORS_ORIGINS: origins(

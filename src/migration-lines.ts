@@ -12,6 +12,7 @@ const owners: readonly (readonly [name: string, scope: MigrationScope])[] = [
   ["modules/tenants", "control"],
   ["platform/locks", "platform"],
   ["platform/cache", "platform"],
+  ["platform/limits", "platform"],
   ["platform/versions", "tenant"],
   ["modules/ledger", "tenant"],
   ["modules/catalog", "tenant"],

@@ -72,6 +72,8 @@ export async function startNode(options: NodeOptions): Promise<TestNode> {
       BRANDOS_ROLES: options.roles ?? "api,worker",
       BRANDOS_RATE_PER_MINUTE: "0",
       BRANDOS_ANONYMOUS_RATE_PER_MINUTE: "0",
+      BRANDOS_TENANT_RATE_PER_MINUTE: "0",
+      BRANDOS_SHOPPER_RATE_PER_MINUTE: "0",
       BRANDOS_LOOP_DELAY_MAX_MS: "0",
       BRANDOS_SLOW_STATEMENT_MS: "0",
       BRANDOS_TEST_NODE: JSON.stringify(orders),

@@ -48,6 +48,8 @@ export async function openTestShop(roles: string = "none"): Promise<TestShop> {
     BRANDOS_HOME: home,
     BRANDOS_RATE_PER_MINUTE: "0",
     BRANDOS_ANONYMOUS_RATE_PER_MINUTE: "0",
+    BRANDOS_TENANT_RATE_PER_MINUTE: "0",
+    BRANDOS_SHOPPER_RATE_PER_MINUTE: "0",
     BRANDOS_LOOP_DELAY_MAX_MS: "0",
     ...(roles === "none" ? {} : { BRANDOS_ROLES: roles }),
   });

@@ -198,6 +198,7 @@ function refusalRoutes(catalog: Catalog): readonly Route[] {
       method: "GET",
       path: "/v1/catalog/imports/{id}/refusals.csv",
       operationId: "exportImportRefusals",
+      isExport: true,
       summary: "Write the rows an import could not use as CSV",
       schemas: { params: Params },
       failures: ["catalog.import_not_found"],
@@ -217,6 +218,7 @@ function exportRoute(catalog: Catalog): Route {
     method: "GET",
     path: "/v1/catalog/export",
     operationId: "exportProducts",
+    isExport: true,
     summary: "Write all products as an import reads them",
     schemas: { query: Type.Object({ format: Type.Optional(Format) }) },
     async handle({ ctx, query }) {

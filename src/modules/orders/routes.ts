@@ -108,6 +108,7 @@ function exportRoute(orders: Orders): Route {
     method: "GET",
     path: "/v1/orders/export",
     operationId: "exportOrders",
+    isExport: true,
     summary: "Stream orders as CSV or JSON lines, oldest first",
     description:
       "Every order placed before the request, as it is when its part of the stream is read.",

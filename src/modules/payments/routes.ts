@@ -136,6 +136,7 @@ function refreshRoute(payments: Payments): Route {
     method: "POST",
     path: "/v1/payments/{id}/refresh",
     operationId: "refreshPayment",
+    limits: "strict",
     summary: "Ask the provider how a payment stands",
     description:
       "For the page a buyer returns to after confirming at the provider. It may be called any " +
@@ -167,6 +168,7 @@ function captureRoute(payments: Payments): Route {
     method: "POST",
     path: "/v1/payments/{id}/capture",
     operationId: "capturePayment",
+    limits: "strict",
     summary: "Capture authorised money, in part or in full",
     description: "202 means that the provider has not answered yet; the capture goes on by itself.",
     tag,
@@ -198,6 +200,7 @@ function voidRoute(payments: Payments): Route {
     method: "POST",
     path: "/v1/payments/{id}/void",
     operationId: "voidPayment",
+    limits: "strict",
     summary: "Give up what is authorised and not captured",
     tag,
     access: "secret",
@@ -224,6 +227,7 @@ function refundRoute(payments: Payments): Route {
     method: "POST",
     path: "/v1/payments/{id}/refunds",
     operationId: "refundPayment",
+    limits: "strict",
     summary: "Give captured money back, in part or in full",
     description:
       "The same id is the same refund, however often it is sent. 202 means that the provider has " +

@@ -16,7 +16,12 @@ import {
   Uuid,
 } from "./schemas.ts";
 
-const shared = { tag: "API keys", access: "secret", idempotency: "none" } as const;
+const shared = {
+  tag: "API keys",
+  access: "secret",
+  idempotency: "none",
+  limits: "strict",
+} as const;
 
 /** The operations on a tenant's API keys. */
 export function keyRoutes(tenants: Tenants): Route[] {

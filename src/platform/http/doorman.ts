@@ -3,7 +3,7 @@ import { isId, type TenantId } from "../../kernel/ids.ts";
 import type { Failure } from "../../kernel/result.ts";
 import { type Authenticate, type Principal, permits } from "./principal.ts";
 import { ProblemError, problemError, problemOf } from "./problem.ts";
-import type { RateLimiter } from "./rate-limit.ts";
+import type { RateLimits } from "./rate-limit.ts";
 import { guardBody } from "./request-guard.ts";
 import { checkAccept, readBearer, readIdempotencyKey, readIfMatch } from "./request-headers.ts";
 import type { Route } from "./route.ts";
@@ -12,9 +12,7 @@ import type { Route } from "./route.ts";
 export interface DoormanConfig {
   readonly authenticate: Authenticate;
   readonly failureStatuses: Readonly<Record<string, number>>;
-  /** Counts per credential, and per address without one. */
-  readonly credentialLimit: RateLimiter | undefined;
-  readonly addressLimit: RateLimiter | undefined;
+  readonly rateLimits: RateLimits;
 }
 
 /** Stands before every operation: nothing of a body is read before it has said yes. */
@@ -31,10 +29,16 @@ export function createDoorman(config: DoormanConfig): Doorman {
       const check = headerCheck(route);
       return async (request, reply) => {
         guardBody(request.raw, acceptsBody);
-        const limiter = await identify(config, route, request);
-        if (limiter) await limiter(request, reply);
-        if (request.call.principal) authorise(route, request.call.principal);
+        const refusal = await identify(config, route, request);
+        const { principal } = request.call;
+        // Guessing keys is counted as well; then it is refused.
+        const counting = config.rateLimits.count(request, reply, { route, principal });
+        // Most requests are counted without asking anybody: no turn of the event loop for them.
+        if (counting instanceof Promise) await counting;
+        if (refusal) throw refusal;
+        if (principal) authorise(route, principal);
         check(request);
+        if (route.isExport && principal) await config.rateLimits.enterExport(reply, principal);
       };
     },
   };
@@ -45,33 +49,23 @@ function takesBody(route: Route): boolean {
   return route.method !== "GET" && route.method !== "DELETE";
 }
 
-/** Finds out who asks. @returns the limit that counts the request. @throws ProblemError */
+/** Finds out who asks. @returns why the credential is refused, if it is. @throws ProblemError */
 async function identify(
   config: DoormanConfig,
   route: Route,
   request: FastifyRequest,
-): Promise<RateLimiter | undefined> {
+): Promise<ProblemError | undefined> {
   const { call } = request;
-  call.limitKey = request.ip;
-  if (route.access === "public") return config.addressLimit;
+  if (route.access === "public") return undefined;
   const token = readBearer(request.headers);
   const onBehalfOf = readTenant(request);
-  if (token === undefined) return refusing(config.addressLimit, unauthenticated("auth.required"));
+  if (token === undefined) return unauthenticated("auth.required");
   const answer = config.authenticate(onBehalfOf ? { token, onBehalfOf } : { token });
   // Most credentials are answered from a cache: no turn of the event loop for them.
   const outcome = answer instanceof Promise ? await answer : answer;
-  if (!outcome.ok) return refusing(config.addressLimit, refusalOf(config, outcome.failure));
+  if (!outcome.ok) return refusalOf(config, outcome.failure);
   call.principal = outcome.value;
-  call.limitKey = outcome.value.actor.id;
-  return config.credentialLimit;
-}
-
-/** Guessing keys is counted per address; then it is refused. */
-function refusing(limiter: RateLimiter | undefined, refusal: ProblemError): RateLimiter {
-  return async (request, reply) => {
-    await limiter?.(request, reply);
-    throw refusal;
-  };
+  return undefined;
 }
 
 function refusalOf(config: DoormanConfig, failure: Failure): ProblemError {

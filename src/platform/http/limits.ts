@@ -22,6 +22,12 @@ export interface HttpLimits {
   readonly ratePerMinute: number;
   /** Requests a minute per address without a credential or with a bad one; 0 switches it off. */
   readonly anonymousRatePerMinute: number;
+  /** Requests a minute per brand, over all of its credentials; 0 switches it off. */
+  readonly tenantRatePerMinute: number;
+  /** Requests a minute per address where shoppers pay, within a brand; 0 switches it off. */
+  readonly shopperRatePerMinute: number;
+  /** Exports that stream at once per brand; 0 switches the limit off. */
+  readonly exportsMax: number;
   /** Live streams open at once. */
   readonly streamsMax: number;
 }
@@ -39,5 +45,8 @@ export const defaultHttpLimits: HttpLimits = {
   loopDelayMaxMs: 250,
   ratePerMinute: 1_200_000,
   anonymousRatePerMinute: 6_000,
+  tenantRatePerMinute: 2_400_000,
+  shopperRatePerMinute: 6_000,
+  exportsMax: 4,
   streamsMax: 500,
 };

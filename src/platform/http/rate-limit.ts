@@ -1,47 +1,145 @@
-import "@fastify/rate-limit";
-import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import {
+  type LimitAsk,
+  type Limiter,
+  type LimitPolicy,
+  limitHeaders,
+  type MaybePromise,
+  retryAfterSeconds,
+  type Verdict,
+} from "../limits/limits.ts";
+import type { HttpLimits } from "./limits.ts";
+import type { Principal } from "./principal.ts";
 import { problemError } from "./problem.ts";
+import type { Route } from "./route.ts";
 
-/** Counts a request against its caller. Rejects with a ProblemError request.rate_limited. */
-export type RateLimiter = (request: FastifyRequest, reply: FastifyReply) => Promise<void>;
+/** Limits of requests, shared by all servers whose limiter has the same store. */
+export interface RateLimits {
+  /**
+   * Counts a request against its caller, and its brand. Answers at once where the limiter does.
+   *
+   * @param principal absent on public routes, and for a credential that is none
+   * @throws ProblemError request.rate_limited, also as a rejection
+   */
+  count(request: FastifyRequest, reply: FastifyReply, who: Counted): MaybePromise<void>;
+  /**
+   * Takes one of the brand's places for exports, until the answer is out.
+   *
+   * @throws ProblemError request.rate_limited
+   */
+  enterExport(reply: FastifyReply, principal: Principal): Promise<void>;
+}
 
-/** One limit. */
-export interface RateLimitPolicy {
-  /** Name in the headers: `credential`, `address`. */
-  readonly name: string;
-  /** Requests a minute; 0 is no limit. */
-  readonly perMinute: number;
+/** Whom a request is counted against. */
+export interface Counted {
+  readonly route: Route;
+  readonly principal: Principal | undefined;
 }
 
 const windowMs = 60_000;
+/** A twentieth of a limit at a time, for a second: what three servers took ahead is 3/20 of it. */
+const lease = { share: 0.05, ms: 1_000 } as const;
+/** How long the place of a server that died stays taken. */
+const exportPlaceMs = 30_000;
+
+/** The limits of a server; a limit of 0 is absent. */
+function policiesOf(limits: HttpLimits) {
+  const perMinute = (name: string, limit: number): PerClass | undefined => {
+    if (limit === 0) return undefined;
+    const policy = { name, algorithm: "fixed_window", limit, windowMs, lease } as const;
+    return {
+      open: { ...policy, fallback: "open" },
+      strict: { ...policy, fallback: "strict" },
+    };
+  };
+  const exports: LimitPolicy | undefined =
+    limits.exportsMax === 0
+      ? undefined
+      : {
+          name: "exports",
+          algorithm: "concurrency",
+          limit: limits.exportsMax,
+          windowMs: exportPlaceMs,
+        };
+  return {
+    credential: perMinute("credential", limits.ratePerMinute),
+    address: perMinute("address", limits.anonymousRatePerMinute),
+    tenant: perMinute("tenant", limits.tenantRatePerMinute),
+    shopper: perMinute("shopper", limits.shopperRatePerMinute),
+    exports,
+  };
+}
+
+/** A policy by what happens while the store is away. */
+interface PerClass {
+  readonly open: LimitPolicy;
+  readonly strict: LimitPolicy;
+}
 
 /**
- * Makes a limiter of fixed one-minute windows, counted in this process by `request.call.limitKey`.
- *
- * Answers carry `RateLimit` and `RateLimit-Policy`.
- * @see https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/
+ * Makes the limits of a server. Requests are counted in minutes per credential and brand; per address
+ * without a good credential; and per address where shoppers pay.
  */
-export function createRateLimiter(
-  app: FastifyInstance,
-  { name, perMinute }: RateLimitPolicy,
-): RateLimiter | undefined {
-  if (perMinute === 0) return undefined;
-  const take = app.createRateLimit({
-    max: perMinute,
-    timeWindow: windowMs,
-    keyGenerator: (request) => request.call.limitKey,
-  });
-  const policy = `"${name}";q=${perMinute};w=${windowMs / 1000}`;
-  return async (request, reply) => {
-    const taken = await take(request);
-    if (taken.isAllowed) return;
-    const { remaining, ttlInSeconds, isExceeded } = taken;
-    reply.header("ratelimit-policy", policy);
-    reply.header("ratelimit", `"${name}";r=${remaining};t=${ttlInSeconds}`);
-    if (!isExceeded) return;
-    throw problemError("request.rate_limited", {
-      detail: `the limit of ${perMinute} requests a minute is used up`,
-      retryAfterSeconds: Math.max(1, ttlInSeconds),
-    });
+export function createRateLimits(limiter: Limiter, limits: HttpLimits): RateLimits {
+  const policies = policiesOf(limits);
+
+  const asksOf = (request: FastifyRequest, { route, principal }: Counted): readonly LimitAsk[] => {
+    const asks: LimitAsk[] = [];
+    const add = (policy: PerClass | undefined, key: string, kind: "open" | "strict") => {
+      if (policy) asks.push({ policy: policy[kind], key });
+    };
+    const kind = route.limits ?? "open";
+    if (!principal) {
+      // Whoever guesses keys is limited strictly, whatever it asks for.
+      add(policies.address, request.ip, route.access === "public" ? kind : "strict");
+      return asks;
+    }
+    const { tenantId, actor } = principal;
+    add(policies.credential, actor.id, kind);
+    if (tenantId === undefined) return asks;
+    add(policies.tenant, tenantId, kind);
+    // A publishable key is everybody's: who tries cards is told apart by the address.
+    const isShopper = kind === "strict" && principal.kind === "publishable";
+    if (isShopper) add(policies.shopper, `${tenantId} ${request.ip}`, kind);
+    return asks;
   };
+
+  return {
+    count(request, reply, who) {
+      const asks = asksOf(request, who);
+      if (asks.length === 0) return undefined;
+      const verdicts = limiter.takeAll(asks);
+      if (verdicts instanceof Promise) return verdicts.then((told) => conclude(reply, told));
+      return conclude(reply, verdicts);
+    },
+    async enterExport(reply, { tenantId = "" }) {
+      if (!policies.exports) return;
+      const { verdict, place } = await limiter.enter(policies.exports, tenantId);
+      if (!place) throw refusal(reply, [verdict]);
+      const release = () => void place.release();
+      if (reply.raw.destroyed) release();
+      else reply.raw.once("close", release);
+    },
+  };
+}
+
+function conclude(reply: FastifyReply, verdicts: readonly Verdict[]): void {
+  const refused = verdicts.some(({ isAllowed }) => !isAllowed);
+  if (refused) throw refusal(reply, verdicts);
+  reply.headers(limitHeaders(verdicts));
+}
+
+function refusal(reply: FastifyReply, verdicts: readonly Verdict[]): Error {
+  reply.headers(limitHeaders(verdicts));
+  const names = verdicts.map(({ policy }) => policy.name);
+  const [first] = verdicts;
+  const detail =
+    first?.policy.algorithm === "concurrency"
+      ? `${first.limit} at once are as many as there may be`
+      : `the limit of ${first?.limit} requests a minute is used up`;
+  return problemError("request.rate_limited", {
+    detail,
+    "violated-policies": names,
+    retryAfterSeconds: retryAfterSeconds(verdicts),
+  });
 }

@@ -13,8 +13,6 @@ export interface RequestCall {
   readonly startedAt: number;
   readonly tally: StatementTally | undefined;
   principal: Principal | undefined;
-  /** Whom the rate limit counts. */
-  limitKey: string;
   idempotencyKey: string | undefined;
   /** Bytes of the body, kept only while a key needs them for its fingerprint. */
   rawBody: Buffer | undefined;

@@ -66,6 +66,13 @@ export interface Route<S extends RouteSchemas = RouteSchemas> {
   readonly idempotency?: "required" | "optional" | "none";
   /** Whether a version in `If-Match` is demanded (428 without) or just handed over; default: optional. */
   readonly ifMatch?: "required" | "optional";
+  /**
+   * How its rate limits are counted while their store is away: `open` admits the whole limit in each
+   * process, `strict` (credentials, money) a tenth of it. Default: open.
+   */
+  readonly limits?: "open" | "strict";
+  /** Whether its answer is an export that streams: a brand may have so many at once. */
+  readonly isExport?: boolean;
   /** Largest request body, bytes; default 1 MiB. */
   readonly bodyBytesMax?: number;
   /** True hands the body over unparsed (imports, webhooks with signatures). */

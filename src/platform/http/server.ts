@@ -2,9 +2,9 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import compress from "@fastify/compress";
 import cors from "@fastify/cors";
-import rateLimit from "@fastify/rate-limit";
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { assert } from "../../kernel/assert.ts";
+import { createLimiter, createMemoryLimitStore, type Limiter } from "../limits/limits.ts";
 import { acceptJson, acceptStreams } from "./body.ts";
 import { createDoorman } from "./doorman.ts";
 import { addEndpoint, type EndpointConfig } from "./endpoint.ts";
@@ -21,7 +21,7 @@ import { addOperationsPages } from "./operations-pages.ts";
 import { answerParseError } from "./parse-error.ts";
 import type { Authenticate } from "./principal.ts";
 import { platformProblems, problemError } from "./problem.ts";
-import { createRateLimiter } from "./rate-limit.ts";
+import { createRateLimits } from "./rate-limit.ts";
 import type { RequestCall } from "./request-call.ts";
 import { guardRequest, ownPath } from "./request-guard.ts";
 import { currentApiVersion, readRequestId, readVersion } from "./request-headers.ts";
@@ -40,6 +40,8 @@ export interface HttpServerConfig {
   readonly metrics: Metrics;
   readonly info: OpenApiInfo;
   readonly limits?: Partial<HttpLimits>;
+  /** Counts requests; whoever made it stops it. Default: one that counts in this process. */
+  readonly limiter?: Limiter;
   /** Origins that browsers may call from; default: any (credentials are never cookies). */
   readonly corsOrigins?: "*" | readonly string[];
   /** Proxies in front whose X-Forwarded-For is believed, as CIDR ranges; default: none. */
@@ -111,7 +113,6 @@ export async function createHttpServer(config: HttpServerConfig): Promise<HttpSe
     globalDecompression: false,
     encodings: ["br", "gzip"],
   });
-  await app.register(rateLimit, { global: false, cache: 50_000 });
   addEndpoints(app, config, { limits, log, inFlight });
   const document = openApiOf(config.routes, config.failureStatuses, config.info);
   await addOperationsPages(app, { ...config, document });
@@ -221,7 +222,6 @@ function newCall(request: FastifyRequest, counts: boolean): RequestCall {
     startedAt: performance.now(),
     tally: counts ? newTally() : undefined,
     principal: undefined,
-    limitKey: "",
     idempotencyKey: undefined,
     rawBody: undefined,
     abort: undefined,
@@ -306,15 +306,9 @@ function addEndpoints(
   { limits, log, inFlight }: Pick<Lifecycle, "limits" | "log" | "inFlight">,
 ): void {
   const { authenticate, failureStatuses, scope } = config;
-  const credentialLimit = createRateLimiter(app, {
-    name: "credential",
-    perMinute: limits.ratePerMinute,
-  });
-  const addressLimit = createRateLimiter(app, {
-    name: "address",
-    perMinute: limits.anonymousRatePerMinute,
-  });
-  const doorman = createDoorman({ authenticate, failureStatuses, credentialLimit, addressLimit });
+  const limiter = config.limiter ?? createLimiter({ store: createMemoryLimitStore() });
+  const rateLimits = createRateLimits(limiter, limits);
+  const doorman = createDoorman({ authenticate, failureStatuses, rateLimits });
   const shared: EndpointConfig = { limits, failureStatuses, doorman, scope, log, inFlight };
   app.register(async (json) => {
     acceptJson(json);

@@ -83,10 +83,15 @@ describe("under load", () => {
       answers.map(({ status }) => status),
       [200, 200, 200, 429],
     );
-    assert.equal(answers[0]?.headers.get("ratelimit-policy"), '"credential";q=3;w=60');
-    assert.equal(answers[2]?.headers.get("ratelimit"), '"credential";r=0;t=60');
+    const policies = '"credential";q=3;w=60, "tenant";q=2400000;w=60';
+    assert.equal(answers[0]?.headers.get("ratelimit-policy"), policies);
+    const left = '"credential";r=0;t=60, "tenant";r=2399997;t=60';
+    assert.equal(answers[2]?.headers.get("ratelimit"), left);
+    assert.equal(answers[3]?.headers.get("ratelimit"), '"credential";r=0;t=60');
     assert.match(answers[3]?.headers.get("retry-after") ?? "", /^\d+$/);
-    assert.equal(await codeOf(answers[3] as Response), "request.rate_limited");
+    const problem = (await answers[3]?.json()) as Record<string, unknown>;
+    assert.equal(problem["code"], "request.rate_limited");
+    assert.deepEqual(problem["violated-policies"], ["credential"]);
     assert.equal(
       (await ask("/v1/work", { headers: { authorization: "Bearer sk_b" } })).status,
       200,

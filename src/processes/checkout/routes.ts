@@ -106,6 +106,7 @@ export function checkoutRoutes(checkout: Checkout): readonly Route[] {
       method: "POST",
       path: "/v1/carts/{id}/checkout",
       operationId: "checkoutCart",
+      limits: "strict",
       summary: "Order and pay a cart",
       description:
         "One Idempotency-Key makes one order, whatever is retried. 201 when the payment is settled, " +
@@ -130,6 +131,7 @@ export function checkoutRoutes(checkout: Checkout): readonly Route[] {
       method: "POST",
       path: "/v1/orders",
       operationId: "placeOrder",
+      limits: "strict",
       summary: "Place and pay an order without a cart",
       tag: "Checkout",
       access: "secret",

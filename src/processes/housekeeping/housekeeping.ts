@@ -16,6 +16,7 @@ import {
   type Jobs,
   type Schedule,
 } from "../../platform/jobs/jobs.ts";
+import { deleteOldLimits } from "../../platform/limits/limits.ts";
 import {
   createLeadership,
   deleteOldLeases,
@@ -99,7 +100,7 @@ export async function provisionTenants(jobs: Jobs, tenants: Pick<Tenants, "list"
 const roundEveryMs = 60 * 60_000;
 
 /**
- * Looks after what belongs to no tenant: makes partitions ahead, forgets old keys and leases, when
+ * Looks after what belongs to no tenant: makes partitions ahead, forgets old keys, leases and limits, when
  * it begins and every hour. One node does it for all; nothing of it is harmed by a second one that
  * does not know yet that it leads no more.
  */
@@ -114,6 +115,7 @@ export function createHousekeeper(
       await deleteOldLeases(db, database);
       await deleteOldInvalidations(db, database, { olderThanMs: invalidationAgeMs });
       await deleteExpiredCacheEntries(db, database);
+      await deleteOldLimits(db, database);
     }
   };
   return createLeadership({
