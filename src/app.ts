@@ -5,7 +5,7 @@ import { present } from "./kernel/assert.ts";
 import { systemClock } from "./kernel/clock.ts";
 import type { TenantId } from "./kernel/ids.ts";
 import { migrationLines } from "./migration-lines.ts";
-import { catalogJobs } from "./modules/catalog/index.ts";
+import { catalogJobs, shopInvalidations } from "./modules/catalog/index.ts";
 import { inventoryJobs } from "./modules/inventory/index.ts";
 import { ledgerJobs } from "./modules/ledger/index.ts";
 import { findOrders } from "./modules/orders/index.ts";
@@ -16,6 +16,11 @@ import {
 } from "./modules/payments/index.ts";
 import { documentsQueue, receiptJobs, receiptSubscription } from "./modules/receipts/index.ts";
 import { createTenants, type Tenants } from "./modules/tenants/index.ts";
+import {
+  announceInvalidations,
+  invalidationSubscription,
+  invalidationsTopic,
+} from "./platform/cache/announce.ts";
 import { createDb, type Db } from "./platform/db/db.ts";
 import { type Failpoint, withFailpoints } from "./platform/db/failpoints.ts";
 import { migrate } from "./platform/db/migrate.ts";
@@ -32,7 +37,6 @@ import { createHttpServer, type HttpServer } from "./platform/http/server.ts";
 import { createStatementScope, type StatementScope } from "./platform/http/statement-scope.ts";
 import { jobTopics } from "./platform/jobs/job.ts";
 import { createJobs, type Jobs } from "./platform/jobs/jobs.ts";
-import { createLimiter, createPostgresLimitStore, type Limiter } from "./platform/limits/limits.ts";
 import {
   createLocks,
   createPostgresLeaseStore,
@@ -54,6 +58,7 @@ import {
 } from "./processes/housekeeping/housekeeping.ts";
 import { createOperations } from "./processes/operations/index.ts";
 import { failureStatuses, routesOf } from "./routes.ts";
+import { createSharing, type Sharing } from "./sharing.ts";
 
 /** A payment provider in a process of its own, for trying and for tests. */
 export interface SimulatorAddress {
@@ -112,6 +117,7 @@ export async function createApp(given: AppConfig): Promise<App> {
   const opened = openDb(given, placements, { metrics, scope });
   const db = given.failpoint ? withFailpoints(opened, given.failpoint) : opened;
   const databases = await openDatabases(placements, log);
+  const sharing = createSharing(config, { db, databases, log });
   const sagas = createSagas({ db, databases: databases.map(({ name }) => name) });
   const commerce = createCommerce({
     db,
@@ -120,39 +126,27 @@ export async function createApp(given: AppConfig): Promise<App> {
     providers: providersOf(given),
     instantProviders: new Set(["manual"]),
     onBatch: metrics.onBatch,
+    caching: sharing.caching,
     ...(given.failpoint ? { failpoint: given.failpoint } : {}),
   });
-  const bare = createTenants({
-    db,
-    placements,
-    lines: migrationLines,
-    operatorKey: given.operatorKey,
-  });
-  const tenants: Tenants = {
-    ...bare,
-    // A brand is made with its schedules: expiry of reservations, sweeping of payments, sealing.
-    async create(ctx, command) {
-      const created = await bare.create(ctx, command);
-      if (created.ok) await provisionTenant(home, created.value.id);
-      return created;
-    },
-  };
+  const tenants = openTenants(given, { db, placements, sharing, home: () => home });
   const jobsOf = createAllJobs(db, databases, commerce, tenants);
-  const home = present(jobsOf.get("home"), "jobs of the home database");
+  const home: Jobs = present(jobsOf.get("home"), "jobs of the home database");
   const subscriptions = createSubscriptions({ db, databases });
   subscriptions.register(receiptSubscription());
+  subscriptions.register(invalidationSubscription(shopInvalidations));
   const streams = createLiveStreams({ streamsMax: config.http.streamsMax ?? 500 });
   const operations = createOperations({ ...commerce, sagas, subscriptions, jobs: home, streams });
-  const health = createHealth(
-    databases.map(({ name }) => databaseDependency(name, placements.urlsOf(name).platform)),
-  );
-  const limiter = openLimiter(db, log);
+  const health = createHealth([
+    ...databases.map(({ name }) => databaseDependency(name, placements.urlsOf(name).platform)),
+    ...sharing.dependencies,
+  ]);
   const http = config.roles.includes("api")
     ? await createHttpServer({
         ...httpConfigOf(given),
         routes: [...routesOf({ commerce, tenants, operations }), ...(given.extraRoutes ?? [])],
         authenticate: tenants.authenticate,
-        limiter,
+        limiter: sharing.limiter,
         health,
         metrics,
         scope,
@@ -164,9 +158,33 @@ export async function createApp(given: AppConfig): Promise<App> {
     log.error({ err }, "housekeeping failed; it is tried again within the hour"),
   );
   const jobs = [...jobsOf.values()];
-  const parts = { config, db, placements, databases, sagas, tenants, jobs, home, locks, limiter };
-  const life = lifeOf({ ...parts, subscriptions, housekeeper, health, http });
+  const parts = { config, db, placements, databases, sagas, jobs, home, locks, sharing };
+  const life = lifeOf({ ...parts, commerce, tenants, subscriptions, housekeeper, health, http });
   return { commerce, tenants, placements, db, jobs: home, subscriptions, sagas, http, ...life };
+}
+
+/** Brands; one is made with its schedules: expiry of reservations, sweeping of payments, sealing. */
+function openTenants(
+  { operatorKey, log }: AppConfig,
+  parts: Pick<Living, "db" | "placements" | "sharing"> & { readonly home: () => Jobs },
+): Tenants {
+  const { db, placements, sharing, home } = parts;
+  const tenants = createTenants({
+    ...{ db, placements, operatorKey },
+    lines: migrationLines,
+    announce: announceInvalidations,
+    invalidations: sharing.invalidations,
+    onKeyUsesFailed: (err) =>
+      log.warn({ err }, "uses of keys are not noted yet; it is tried again"),
+  });
+  return {
+    ...tenants,
+    async create(ctx, command) {
+      const created = await tenants.create(ctx, command);
+      if (created.ok) await provisionTenant(home(), created.value.id);
+      return created;
+    },
+  };
 }
 
 interface Living {
@@ -181,7 +199,8 @@ interface Living {
   readonly subscriptions: Subscriptions;
   readonly housekeeper: Leadership;
   readonly locks: Locks;
-  readonly limiter: Limiter;
+  readonly sharing: Sharing;
+  readonly commerce: Commerce;
   readonly health: Health;
   readonly http: HttpServer | undefined;
 }
@@ -193,6 +212,7 @@ function lifeOf(parts: Living): Pick<App, "start" | "stop"> {
   return {
     async start() {
       await Promise.all(databases.map(({ wakeup }) => wakeup.start()));
+      await parts.sharing.start();
       sagas.start();
       await provisionTenants(parts.home, parts.tenants);
       if (isWorker) {
@@ -209,7 +229,8 @@ function lifeOf(parts: Living): Pick<App, "start" | "stop"> {
       await Promise.all([housekeeper.stop(), parts.locks.stop()]);
       await Promise.all([...jobs.map((each) => each.stop()), subscriptions.stop()]);
       await http?.close(config.shutdown);
-      await parts.limiter.stop();
+      await Promise.all([parts.commerce.stop(), parts.tenants.stop()]);
+      await parts.sharing.stop();
       await sagas.stop({ withinMs: 2_000 });
       await Promise.all(databases.map(({ wakeup }) => wakeup.stop()));
       await health.stop();
@@ -269,20 +290,6 @@ function openLocks(db: Db, [home]: readonly OpenDatabase[], log: HttpLog): Locks
   });
 }
 
-/** Limits of all nodes, counted in the home database. */
-function openLimiter(db: Db, log: HttpLog): Limiter {
-  return createLimiter({
-    store: createPostgresLimitStore({ db }),
-    onEvent(event) {
-      if (event.kind === "store_away") {
-        log.warn({ err: event.error }, "the store of rate limits is away; this node counts alone");
-      } else {
-        log.info({ awayMs: Math.round(event.awayMs) }, "the store of rate limits is back");
-      }
-    },
-  });
-}
-
 function openPlacements({ config, homeUrl }: AppConfig): Placements {
   const { appUrl, platformUrl, clusters } = config.database;
   return createPlacements({
@@ -320,7 +327,7 @@ async function openDatabases(
     name,
     wakeup: createWakeup({
       url: placements.urlsOf(name).platform,
-      topics: [...jobTopics, eventsTopic, locksTopic],
+      topics: [...jobTopics, eventsTopic, locksTopic, invalidationsTopic],
       onError: (err) => log.warn({ err, database: name }, "the wake-up connection broke"),
     }),
   }));

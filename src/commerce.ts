@@ -1,6 +1,6 @@
 import type { Clock } from "./kernel/clock.ts";
 import { createCarts } from "./modules/carts/index.ts";
-import { createCatalog, createQuoteCache } from "./modules/catalog/index.ts";
+import { type CacheWiring, createCatalog, createQuoteCache } from "./modules/catalog/index.ts";
 import { unitPriceOf } from "./modules/catalog/quote.ts";
 import { type Customers, createCustomers } from "./modules/customers/index.ts";
 import type { ReservationId } from "./modules/inventory/contract.ts";
@@ -63,6 +63,8 @@ export interface CommerceDeps {
   /** Names of those providers that settle in this process. */
   readonly instantProviders: ReadonlySet<string>;
   readonly onBatch?: (report: BatchReport) => void;
+  /** How what shops read is shared between nodes; default: not. */
+  readonly caching?: CacheWiring;
   /** Called at named places, so that tests can stop the process there. */
   readonly failpoint?: Failpoint;
 }
@@ -79,7 +81,7 @@ export function createCommerce(deps: CommerceDeps) {
   const uow = createUnitOfWork(db);
   const batches = deps.onBatch ? { onBatch: deps.onBatch } : {};
   const ledger = createLedger({ db, uow, ...batches });
-  const catalog = createCatalog({ db });
+  const catalog = createCatalog({ db, ...(deps.caching ? { cache: deps.caching } : {}) });
   const customers = createCustomers({ db, clock });
   const inventory = createInventory({ db, uow, ...batches });
   const promotions = createPromotions({ db });
@@ -136,7 +138,8 @@ export function createCommerce(deps: CommerceDeps) {
   late.checkout = checkout;
   sagas.register(checkout.payOrder as never, refunds.payBack as never);
   const modules = { ledger, catalog, customers, inventory, promotions, shipping, tax };
-  return { db, clock, uow, sagas, ...modules, carts, payments, orders, checkout };
+  const flows = { carts, payments, orders, checkout };
+  return { db, clock, uow, sagas, ...modules, ...flows, stop: catalog.shop.stop };
 }
 
 function refundDeps(

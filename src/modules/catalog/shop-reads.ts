@@ -1,4 +1,5 @@
 import type { TenantId } from "../../kernel/ids.ts";
+import type { InvalidationSource } from "../../platform/cache/announce.ts";
 import {
   type Cache,
   type CacheConfig,
@@ -151,14 +152,18 @@ async function answer(tx: TenantTx, question: Question): Promise<Answer | undefi
   }
 }
 
-/** Events after which something that shops were told may not be true any more. */
-export const shopEventTypes = [
-  "catalog.product_created",
-  "catalog.product_updated",
-  "catalog.collection_created",
-  "catalog.collection_updated",
-  "catalog.collection_deleted",
-] as const;
+/** Turns events of the catalog into news for the shops' caches. */
+export const shopInvalidations: InvalidationSource = {
+  name: "catalog.shop_cache",
+  eventTypes: [
+    "catalog.product_created",
+    "catalog.product_updated",
+    "catalog.collection_created",
+    "catalog.collection_updated",
+    "catalog.collection_deleted",
+  ],
+  map: (event) => [staleAfter(event)],
+};
 
 /** What an event makes untrue. */
 export function staleAfter(event: Pick<RecordedEvent, "type" | "tenantId" | "data">): Invalidation {

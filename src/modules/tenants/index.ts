@@ -30,6 +30,7 @@ import type {
 import { createDoor, type DoorConfig } from "./door.ts";
 import { eraseTenant } from "./erase.ts";
 import { exportTenant } from "./export.ts";
+import { createKeyUses } from "./key-uses.ts";
 import {
   createApiKey,
   type KeyIssuer,
@@ -40,7 +41,6 @@ import {
 } from "./keys.ts";
 import {
   type ApiKeyRow,
-  type KeyUse,
   selectKeys,
   selectTenant,
   selectTenantBySlug,
@@ -78,20 +78,20 @@ export interface Tenants {
   listKeys(ctx: Context, after: string | undefined, limit: number): Promise<Page<ApiKey>>;
   rotateKey(ctx: Context, command: RotateApiKey): Promise<Result<IssuedApiKey, ApiKeyFailure>>;
   revokeKey(ctx: Context, id: ApiKeyId): Promise<Result<ApiKey, ApiKeyFailure>>;
-  /** Notes when keys were used: for a queue that writes behind. */
-  noteKeyUses(uses: readonly KeyUse[]): Promise<void>;
-  /** Stops listening for changes. May be called twice. */
+  /** Writes what was noted of keys, and hears of changes no more. May be called twice. */
   stop(): Promise<void>;
 }
 
 /** What {@link createTenants} is given. */
 export interface TenantsConfig
   extends Omit<TenantsDeps, "door" | "settleMs">,
-    Pick<DoorConfig, "invalidations" | "onKeyUse"> {
+    Pick<DoorConfig, "invalidations"> {
   /** The operator's key, at least 32 characters. */
   readonly operatorKey: string;
   /** How long the door believes an answer when it hears of nothing, milliseconds; default 5,000. */
   readonly doorTtlMs?: number;
+  /** Told when uses of keys could not be noted. */
+  readonly onKeyUsesFailed?: (error: unknown) => void;
   /** How long an erasure waits for other nodes to forget the placement, milliseconds; default 6,000. */
   readonly settleMs?: number;
 }
@@ -101,13 +101,18 @@ const firstId = "00000000-0000-0000-0000-000000000000";
 /** Builds the module. */
 export function createTenants(config: TenantsConfig): Tenants {
   const { db, placements, lines, operatorKey, doorTtlMs, settleMs = 6_000 } = config;
-  const { announce, invalidations, onKeyUse } = config;
+  const { announce, invalidations, onKeyUsesFailed } = config;
+  const keyUses = createKeyUses(
+    (uses) =>
+      db.platform(homeDatabase, (tx) => updateKeyUses(tx, uses), { name: "tenants.key_uses" }),
+    onKeyUsesFailed,
+  );
   const door = createDoor({
     placements,
     operatorKey,
     ...(doorTtlMs === undefined ? {} : { ttlMs: doorTtlMs }),
     ...(invalidations ? { invalidations } : {}),
-    ...(onKeyUse ? { onKeyUse } : {}),
+    onKeyUse: keyUses.note,
   });
   const deps: TenantsDeps = {
     ...{ db, placements, lines, door, settleMs },
@@ -139,9 +144,9 @@ export function createTenants(config: TenantsConfig): Tenants {
     },
     rotateKey: (ctx, command) => rotateApiKey(deps, ctx, command),
     revokeKey: (ctx, id) => revokeApiKey(deps, ctx, id),
-    noteKeyUses: (uses) =>
-      db.platform(homeDatabase, (tx) => updateKeyUses(tx, uses), { name: "tenants.key_uses" }),
-    stop: door.stop,
+    async stop() {
+      await Promise.all([door.stop(), keyUses.stop()]);
+    },
   };
 }
 

@@ -11,11 +11,13 @@ export const silentLog: HttpLog = { info() {}, warn() {}, error() {} };
 const busyEveryMs = 1_000;
 
 /**
- * Tells of requests that were refused for lack of something, once a second per kind and with the
- * number of those before: under overload a line each would make it worse.
+ * Tells of requests that were refused for lack of something, or of what else may happen to each of
+ * them, once a second per kind and with the number of those before: under overload a line each would
+ * make it worse.
  */
 export function createThrottledLog(
   log: HttpLog,
+  message = "requests are refused for now",
 ): (kind: string, fields: Readonly<Record<string, unknown>>) => void {
   const told = new Map<string, { at: number; since: number }>();
   return (kind, fields) => {
@@ -25,7 +27,7 @@ export function createThrottledLog(
       before.since++;
       return;
     }
-    log.warn({ ...fields, kind, since: before.since }, "requests are refused for now");
+    log.warn({ ...fields, kind, since: before.since }, message);
     told.set(kind, { at: now, since: 0 });
   };
 }

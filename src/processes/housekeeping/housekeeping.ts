@@ -6,6 +6,7 @@ import { expiryJob } from "../../modules/inventory/index.ts";
 import { ledgerUpkeepJob } from "../../modules/ledger/index.ts";
 import { sweepPaymentsJob } from "../../modules/payments/index.ts";
 import type { Tenants } from "../../modules/tenants/index.ts";
+import { deleteAppliedWrites } from "../../platform/cache/cache.ts";
 import { deleteOldInvalidations } from "../../platform/cache/postgres-bus.ts";
 import { deleteExpiredCacheEntries } from "../../platform/cache/postgres-tier.ts";
 import type { Db } from "../../platform/db/db.ts";
@@ -115,6 +116,7 @@ export function createHousekeeper(
       await deleteOldLeases(db, database);
       await deleteOldInvalidations(db, database, { olderThanMs: invalidationAgeMs });
       await deleteExpiredCacheEntries(db, database);
+      await deleteAppliedWrites(db, database);
       await deleteOldLimits(db, database);
     }
   };
