@@ -24,9 +24,9 @@ export { ResilienceError, type ResilienceErrorCode } from "./errors.ts";
 export type { BreakerState, OnResilienceEvent, ResilienceEvent } from "./events.ts";
 export type { FailureRateLimits } from "./failure-rate.ts";
 export { createFallback, type Fallback, type FallbackConfig } from "./fallback.ts";
-export type { DependencyFigures } from "./figures.ts";
+export { createTally, type DependencyFigures, type Tally } from "./figures.ts";
 export { createHedge, type HedgeConfig, type HedgeLimits, hedgeDefaults } from "./hedge.ts";
-export { compose, createPolicy, type Policy, type PolicyConfig } from "./policy.ts";
+export { compose, createPolicy, doorOf, type Policy, type PolicyConfig } from "./policy.ts";
 export {
   type BoundedQueue,
   createBoundedQueue,

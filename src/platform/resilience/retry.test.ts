@@ -155,6 +155,15 @@ describe("a retry", () => {
     assert.equal(timers.waiting, 0);
   });
 
+  it("says that it may have been done to a caller that leaves after such an attempt", async () => {
+    const { run } = setup([broken()]);
+    const caller = new AbortController();
+    const done = run({ signal: caller.signal, isRepeatable: true });
+    await new Promise(setImmediate);
+    caller.abort();
+    await assert.rejects(done, { code: "ERR_CALL_ABORTED", maybeDone: true });
+  });
+
   it("tries again after answers that are none, and gives the last one back", async () => {
     const timers = createManualTimers();
     const retry = createRetry({

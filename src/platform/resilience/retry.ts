@@ -110,7 +110,8 @@ export function createRetry(config: RetryConfig): Layer {
     for (let attempt = 1; ; attempt++) {
       const waitMs = pauseMs(call, attempt, outcome);
       if (waitMs === undefined) break;
-      await sleep(waitMs, call, timers, config.name);
+      await sleep(waitMs, call, timers);
+      if (call.isAborted) throw abortedError(config.name, call.reason, doubtful !== undefined);
       const next = await once(work, call, attempt + 1);
       // It found no time left to begin: it knows less than the attempt before it.
       if (!next.ok && isUnbegun(next.error)) break;
@@ -139,22 +140,15 @@ function isUnbegun(error: unknown): boolean {
   return error instanceof ResilienceError && error.code === "ERR_CALL_DEADLINE" && !error.maybeDone;
 }
 
-/** Somebody waits for this one: it keeps the process alive. */
-function sleep(ms: number, call: Call, timers: Timers, name: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let unhear = () => {};
-    const forget = timers.after(
-      ms,
-      () => {
-        unhear();
-        resolve();
-      },
-      true,
-    );
-    unhear = call.onAbort((reason) => {
+/** Ends early when the call is aborted. Somebody waits for it: it keeps the process alive. */
+function sleep(ms: number, call: Call, timers: Timers): Promise<void> {
+  return new Promise((resolve) => {
+    const wake = () => {
       forget();
-      // The attempt before the pause is over, and failed.
-      reject(abortedError(name, reason, false));
-    });
+      unhear();
+      resolve();
+    };
+    const forget = timers.after(ms, wake, true);
+    const unhear = call.onAbort(wake);
   });
 }
