@@ -189,6 +189,16 @@ describe("a breaker", () => {
     assert.equal(breaker.state(), "open");
   });
 
+  it("closes when somebody else says that the dependency is well", async () => {
+    const { breaker, good, trip, events } = setup();
+    await trip();
+    breaker.reset();
+    assert.equal(await good(), "done");
+    breaker.reset();
+    const states = events.flatMap((event) => (event.kind === "breaker" ? [event.state] : []));
+    assert.deepEqual(states, ["open", "closed"]);
+  });
+
   it("counts answers that say the peer is not well", async () => {
     const { breaker } = setup({ isBadAnswer: (status) => Number(status) >= 500 });
     for (let n = 0; n < 3; n++) assert.equal(await breaker.run(async () => 500), 500);

@@ -27,6 +27,8 @@ export interface Breaker extends Layer {
   state(): BreakerState;
   /** Whether a call would be refused now. Asks without taking the place of one that tries. */
   refuses(): boolean;
+  /** Closes it: somebody else knows that the dependency is well, by a new connection for example. */
+  reset(): void;
 }
 
 /** Hears how calls end. */
@@ -75,6 +77,7 @@ export function createBreaker(config: BreakerConfig): Breaker {
     },
     state: circuit.state,
     refuses: circuit.refuses,
+    reset: circuit.reset,
   };
 }
 

@@ -39,6 +39,8 @@ export interface Circuit {
   admitProbe(): boolean;
   /** @param period in which the call began */
   note(said: CallSaid, period: number): void;
+  /** Closes it: somebody else knows that the dependency is well. */
+  reset(): void;
 }
 
 /** What a circuit is made of. */
@@ -111,6 +113,10 @@ export function createCircuit({ limits, timers, random, onChange }: CircuitConfi
       if (began !== period) return;
       if (state === "half_open") noteProbe(said);
       else if (state === "closed" && said !== "nothing") noteCall(said === "bad");
+    },
+    reset() {
+      if (state !== "closed") close();
+      else failures = 0;
     },
   };
 }
