@@ -39,7 +39,7 @@ import {
   type Locks,
   locksTopic,
 } from "./platform/locks/locks.ts";
-import { createOutgoing } from "./platform/outgoing/outgoing.ts";
+import { createOutgoing, type OutgoingClient } from "./platform/outgoing/outgoing.ts";
 import { createPlacements, type Placements } from "./platform/placement/placements.ts";
 import { refuseUnconfinedRoles } from "./platform/placement/provision.ts";
 import { createSagas, type Sagas } from "./platform/sagas/sagas.ts";
@@ -96,6 +96,9 @@ export interface App {
   stop(): Promise<void>;
 }
 
+/** When a question to the payment provider is asked a second time beside the first. */
+export const bankHedge = { after: "p95", afterMinMs: 50 } as const;
+
 /** Folder of the built console and shop. */
 const sitesDist = path.join(import.meta.dirname, "..", "console", "dist");
 
@@ -111,12 +114,14 @@ export async function createApp(given: AppConfig): Promise<App> {
   const opened = openDb(given, placements, { metrics, scope });
   const db = given.failpoint ? withFailpoints(opened, given.failpoint) : opened;
   const databases = await openDatabases(placements, log);
+  const bank = openBank(given);
+  metrics.watchDependencies(() => [placements.figures(), ...(bank ? [bank.figures()] : [])]);
   const sagas = createSagas({ db, databases: databases.map(({ name }) => name) });
   const commerce = createCommerce({
     db,
     clock: systemClock,
     sagas,
-    providers: providersOf(given),
+    providers: providersOf(given, bank),
     instantProviders: new Set(["manual"]),
     onBatch: metrics.onBatch,
     ...(given.failpoint ? { failpoint: given.failpoint } : {}),
@@ -162,7 +167,7 @@ export async function createApp(given: AppConfig): Promise<App> {
   );
   const jobs = [...jobsOf.values()];
   const parts = { config, db, placements, databases, sagas, tenants, jobs, home, locks };
-  const life = lifeOf({ ...parts, subscriptions, housekeeper, health, http });
+  const life = lifeOf({ ...parts, subscriptions, housekeeper, health, http, bank });
   return { commerce, tenants, placements, db, jobs: home, subscriptions, sagas, http, ...life };
 }
 
@@ -180,6 +185,7 @@ interface Living {
   readonly locks: Locks;
   readonly health: Health;
   readonly http: HttpServer | undefined;
+  readonly bank: OutgoingClient | undefined;
 }
 
 /** How the parts start and stop, in order. */
@@ -208,6 +214,7 @@ function lifeOf(parts: Living): Pick<App, "start" | "stop"> {
       await sagas.stop({ withinMs: 2_000 });
       await Promise.all(databases.map(({ wakeup }) => wakeup.stop()));
       await health.stop();
+      await parts.bank?.stop();
       await parts.db.stop();
       await parts.placements.stop();
     },
@@ -340,9 +347,16 @@ function createAllJobs(
   );
 }
 
-function providersOf({ simulator }: AppConfig) {
+/** The client of the payment provider; questions how a payment stands are hedged. */
+function openBank({ simulator }: AppConfig): OutgoingClient | undefined {
+  if (!simulator) return undefined;
+  // Whoever pays tries again by itself, durably: a saga, a job. Once is enough here.
+  const limits = { attemptsMax: 1, hedge: bankHedge };
+  return createOutgoing({ name: "payments.simulator", reach: "any", tellsTimeout: true, limits });
+}
+
+function providersOf({ simulator }: AppConfig, client: OutgoingClient | undefined) {
   const manual = createManualProvider();
-  if (!simulator) return [manual];
-  const client = createOutgoing({ name: "payments.simulator", reach: "any" });
+  if (!simulator || !client) return [manual];
   return [createSimulatorProvider({ ...simulator, client }), manual];
 }

@@ -26,7 +26,7 @@ export type NodeSays =
 /** How to start a node. */
 export interface NodeOptions {
   readonly ownerUrl: string;
-  readonly bank?: TestBank;
+  readonly bank?: Pick<TestBank, "address">;
   readonly dieAt?: number;
   readonly places?: readonly string[];
   /** Separated by commas; default `api,worker`. */
@@ -117,6 +117,7 @@ function said(child: ChildProcess, what: string, ended: Promise<void>): Promise<
 /** What a request came to; nothing when the connection broke before an answer. */
 export interface NodeAnswer {
   readonly status: number;
+  readonly headers: Headers;
   // biome-ignore lint/suspicious/noExplicitAny: whatever the node sends
   readonly body: any;
 }
@@ -129,6 +130,7 @@ export async function ask(
     readonly path: string;
     readonly key: string;
     readonly idempotencyKey?: string;
+    readonly headers?: Readonly<Record<string, string>>;
     readonly body?: unknown;
     readonly timeoutMs?: number;
   },
@@ -140,11 +142,12 @@ export async function ask(
         authorization: `Bearer ${request.key}`,
         ...(request.body === undefined ? {} : { "content-type": "application/json" }),
         ...(request.idempotencyKey ? { "idempotency-key": request.idempotencyKey } : {}),
+        ...request.headers,
       },
       signal: AbortSignal.timeout(request.timeoutMs ?? 60_000),
       ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
     });
-    return { status: response.status, body: await response.json() };
+    return { status: response.status, headers: response.headers, body: await response.json() };
   } catch {
     return undefined;
   }

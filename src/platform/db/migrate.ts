@@ -38,6 +38,9 @@ export class MigrationError extends Error {
 const withoutTransaction = /^-- brandos: no transaction/;
 const lockKey = 7_220_401;
 
+/** Longest the owner's connections take to be made, milliseconds: a silent server is an error, too. */
+export const ownerConnectTimeoutMs = 10_000;
+
 /**
  * Applies what is missing, under one lock per database; a second process waits and finds it done.
  *
@@ -46,7 +49,10 @@ const lockKey = 7_220_401;
  * @throws MigrationError when an applied file has changed, or an earlier run stopped half-way
  */
 export async function migrate(target: MigrationTarget): Promise<string[]> {
-  const client = new pg.Client({ connectionString: target.ownerUrl });
+  const client = new pg.Client({
+    connectionString: target.ownerUrl,
+    connectionTimeoutMillis: ownerConnectTimeoutMs,
+  });
   await client.connect();
   try {
     await client.query("select pg_advisory_lock($1)", [lockKey]);

@@ -31,7 +31,9 @@ export function createExpiries(timers: Timers): Expiries {
   let first: Entry | undefined;
   let last: Entry | undefined;
   let size = 0;
-  let isArmed = false;
+  /** When the timer fires; Infinity: there is none. */
+  let armedMs = Number.POSITIVE_INFINITY;
+  let disarm = (): void => {};
 
   const unlink = (entry: Entry): void => {
     if (!entry.isIn) return;
@@ -43,11 +45,12 @@ export function createExpiries(timers: Timers): Expiries {
     else last = entry.before;
   };
   const arm = (entry: Entry): void => {
-    isArmed = true;
-    timers.after(entry.atMs - timers.now(), sweep);
+    disarm();
+    armedMs = entry.atMs;
+    disarm = timers.after(entry.atMs - timers.now(), sweep);
   };
   const sweep = (): void => {
-    isArmed = false;
+    armedMs = Number.POSITIVE_INFINITY;
     const now = timers.now();
     while (first && first.atMs <= now) {
       const entry = first;
@@ -55,7 +58,7 @@ export function createExpiries(timers: Timers): Expiries {
       entry.due();
     }
     // What was first when the timer was set is mostly gone by now: one timer in a timeout's time.
-    if (first && !isArmed) arm(first);
+    if (first && first.atMs < armedMs) arm(first);
   };
   class Linked implements Entry {
     readonly atMs: number;
@@ -81,7 +84,8 @@ export function createExpiries(timers: Timers): Expiries {
       else first = entry;
       last = entry;
       size++;
-      if (!isArmed) arm(entry);
+      // It may be armed for one that is gone, and was due later than this one.
+      if (atMs < armedMs) arm(entry);
       return entry;
     },
     get size() {

@@ -22,6 +22,7 @@ export { type BreakerLimits, breakerDefaults } from "./circuit.ts";
 export { type Classify, classifyError, type ErrorClass } from "./classify.ts";
 export { ResilienceError, type ResilienceErrorCode } from "./errors.ts";
 export type { BreakerState, OnResilienceEvent, ResilienceEvent } from "./events.ts";
+export { createExpiries, type Expiries, type Expiry } from "./expiries.ts";
 export type { FailureRateLimits } from "./failure-rate.ts";
 export { createFallback, type Fallback, type FallbackConfig } from "./fallback.ts";
 export { createTally, type DependencyFigures, type Tally } from "./figures.ts";

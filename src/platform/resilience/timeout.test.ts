@@ -132,6 +132,18 @@ describe("a timeout", () => {
     assert.equal(timers.waiting, 0);
   });
 
+  it("is on time for a near deadline after far ones that are gone", async () => {
+    const { timers, timeout } = setup();
+    await timeout.run(async () => "gone", openCall({}, timers));
+    const late = assert.rejects(
+      timeout.run(forever, openCall({ deadlineMs: timers.now() + 10 }, timers)),
+      { code: "ERR_CALL_DEADLINE" },
+    );
+    await timers.advance(10);
+    await late;
+    assert.equal(timers.waiting, 0);
+  });
+
   it("may be shorter for one call", async () => {
     const { timers, timeout } = setup();
     const late = assert.rejects(timeout.run(forever, openCall({}, timers), 20), /within 20 ms/);

@@ -7,6 +7,7 @@ import { ledgerUpkeepJob } from "../../modules/ledger/index.ts";
 import { sweepPaymentsJob } from "../../modules/payments/index.ts";
 import type { Tenants } from "../../modules/tenants/index.ts";
 import type { Db } from "../../platform/db/db.ts";
+import { ownerConnectTimeoutMs } from "../../platform/db/migrate.ts";
 import { purgeIdempotencyKeys } from "../../platform/idempotency/keys.ts";
 import {
   defineJob,
@@ -133,7 +134,10 @@ export async function ensurePartitions(
   schemas: readonly string[],
   range: { readonly from: Date; readonly months: number },
 ): Promise<void> {
-  const client = new pg.Client({ connectionString: ownerUrl });
+  const client = new pg.Client({
+    connectionString: ownerUrl,
+    connectionTimeoutMillis: ownerConnectTimeoutMs,
+  });
   await client.connect();
   try {
     await client.query("set lock_timeout = '5s'");
