@@ -32,6 +32,8 @@ export interface NodeOptions {
   /** Separated by commas; default `api,worker`. */
   readonly roles?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Whether what it says on its way out is dropped; default false. */
+  readonly isQuiet?: boolean;
 }
 
 /** A node of the product in a process of its own. */
@@ -62,7 +64,7 @@ export async function startNode(options: NodeOptions): Promise<TestNode> {
     places: options.places ?? [],
   };
   const child = fork(path.join(import.meta.dirname, "node.fixture.ts"), {
-    stdio: ["ignore", "inherit", "inherit", "ipc"],
+    stdio: ["ignore", "inherit", options.isQuiet ? "ignore" : "inherit", "ipc"],
     execArgv: [],
     env: {
       PATH: process.env["PATH"] ?? "",

@@ -66,7 +66,7 @@ export const outgoingDefaults: OutgoingLimits = {
   retryRatio: 0.1,
   breakerThreshold: 5,
   breakerOpenMs: 1_000,
-  breakerOpenMaxMs: 5_000,
+  breakerOpenMaxMs: 2_000,
   responseBytesMax: 1024 * 1024,
 };
 

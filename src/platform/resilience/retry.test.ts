@@ -53,7 +53,9 @@ describe("a retry", () => {
 
   it("repeats what may have been done only if the call says that it is repeatable", async () => {
     const once = setup([broken()]);
-    await assert.rejects(once.run(), { code: "ECONNRESET" });
+    const failed = assert.rejects(once.run(), { code: "ECONNRESET" });
+    await once.timers.advance(1_000);
+    await failed;
     assert.deepEqual(once.attempts, [1]);
     const twice = setup([broken()]);
     const done = twice.run({ isRepeatable: true });
@@ -63,8 +65,10 @@ describe("a retry", () => {
 
   it("never repeats a timed-out write", async () => {
     const late = new ResilienceError("ERR_CALL_TIMEOUT", "late", { maybeDone: true });
-    const { attempts, run } = setup([late]);
-    await assert.rejects(run({ isRepeatable: false }), { code: "ERR_CALL_TIMEOUT" });
+    const { timers, attempts, run } = setup([late]);
+    const failed = assert.rejects(run({ isRepeatable: false }), { code: "ERR_CALL_TIMEOUT" });
+    await timers.advance(1_000);
+    await failed;
     assert.deepEqual(attempts, [1]);
   });
 
