@@ -203,7 +203,7 @@ async function proveOwner(): Promise<void> {
 
 async function proveBank(): Promise<void> {
   const { bank } = fragile;
-  bank.pause();
+  process.kill(bank.process.pid, "SIGSTOP");
   const [silent, hurried] = [fragile.purchase(), fragile.purchase()];
   const [pending, late] = await Promise.all([
     silent.send(),
@@ -213,10 +213,10 @@ async function proveBank(): Promise<void> {
   assert.deepEqual([pending.status, pending.body.status], [202, "pending"]);
   assert.ok(pending.tookMs <= 15_000 + backWithinMs, `${pending.tookMs} ms`);
   assert.equal((await fragile.get("/v1/products")).status, 200, "the rest of the shop is open");
-  bank.resume();
+  process.kill(bank.process.pid, "SIGCONT");
   for (const purchase of [silent, hurried]) await ends(purchase);
 
-  await bank.kill();
+  await bank.process.kill();
   const lost = fragile.purchase();
   const gone = await lost.send();
   assert.ok([202, 402].includes(gone.status), `${gone.status}`);

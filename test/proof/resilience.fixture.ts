@@ -1,16 +1,12 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
 import { newId } from "../../src/kernel/ids.ts";
-import { type LaunchedSimulator, launchSimulator } from "../../src/simulator/launch.ts";
 import { openTestBrand, type TestBrand } from "../../src/testing/brand.ts";
 import { ask, type NodeAnswer, startNode, type TestNode } from "../../src/testing/nodes.ts";
 import {
   openTestShop,
   quarrelsWithBank,
+  type TestBank,
   type TestShop,
-  testSecrets,
 } from "../../src/testing/shop.ts";
 import { startTcpProxy, type TcpProxy } from "../../src/testing/tcp-proxy.ts";
 
@@ -35,13 +31,7 @@ export interface FragileNode {
   readonly database: TcpProxy;
   /** In front of the same server, as the platform sees it: directory, keys, schedules, probes, LISTEN. */
   readonly home: TcpProxy;
-  readonly bank: {
-    kill(): Promise<void>;
-    /** On the same port, with the same log. */
-    restart(): Promise<void>;
-    pause(): void;
-    resume(): void;
-  };
+  readonly bank: TestBank;
   get(path: string, headers?: Readonly<Record<string, string>>): Promise<TimedAnswer>;
   purchase(): Purchase;
   /** Orders and payments of a purchase, their status. */
@@ -57,16 +47,11 @@ export async function startFragileNode(): Promise<FragileNode> {
   const brand = await openTestBrand(shop.app, { units: 1_000 });
   const database = await startTcpProxy(shop.database.ownerUrl);
   const home = await startTcpProxy(shop.database.ownerUrl);
-  const bank = await openBank();
+  // The bank of the shop's own node as well: whichever of the two goes on with a saga asks that one.
+  const { bank } = shop;
   const node = await startNode({
     ownerUrl: shop.database.ownerUrl,
-    bank: {
-      address: {
-        baseUrl: bank.url,
-        apiKey: testSecrets.bankKey,
-        webhookSecrets: [testSecrets.webhookSecret],
-      },
-    },
+    bank,
     env: {
       DATABASE_URL: shop.database.ownerUrl,
       DATABASE_APP_URL: database.through(shop.database.urls.app),
@@ -105,7 +90,6 @@ export async function startFragileNode(): Promise<FragileNode> {
     },
     async stop() {
       await node.kill();
-      await bank.stop();
       await Promise.all([database.stop(), home.stop()]);
       await shop.stop();
     },
@@ -139,31 +123,5 @@ function purchaseOf(
           payment,
         },
       }),
-  };
-}
-
-/** A bank's process that comes back on its port. */
-async function openBank() {
-  const folder = mkdtempSync(path.join(tmpdir(), "brandos-bank-"));
-  const launch = (port: number): Promise<LaunchedSimulator> =>
-    launchSimulator({ folder, port, apiKey: testSecrets.bankKey });
-  let bank = await launch(0);
-  const { url } = bank;
-  return {
-    url,
-    kill: () => bank.kill(),
-    async restart() {
-      bank = await launch(Number(new URL(url).port));
-    },
-    pause: () => void process.kill(bank.pid, "SIGSTOP"),
-    resume: () => void process.kill(bank.pid, "SIGCONT"),
-    async log() {
-      const headers = { authorization: `Bearer ${testSecrets.bankKey}` };
-      return (await fetch(`${url}/log`, { headers })).text();
-    },
-    async stop() {
-      await bank.kill();
-      rmSync(folder, { recursive: true, force: true });
-    },
   };
 }
