@@ -11,11 +11,14 @@ export interface Timers {
   after(delayMs: number, wake: () => void, holds?: boolean): () => void;
 }
 
+/** Node fires at once what is to come later than that, 24 days. Who is woken early looks again. */
+const delayMaxMs = 2 ** 31 - 1;
+
 /** The machine's monotonic clock: `performance.now()`. */
 export const systemTimers: Timers = {
   now: () => performance.now(),
   after(delayMs, wake, holds = false) {
-    const timer = setTimeout(wake, Math.ceil(delayMs));
+    const timer = setTimeout(wake, Math.min(Math.ceil(delayMs), delayMaxMs));
     if (!holds) timer.unref();
     return () => clearTimeout(timer);
   },
