@@ -1,4 +1,5 @@
 import { bankHedge } from "./app.ts";
+import { exportLimits } from "./modules/tenants/export.ts";
 import { commitStatusLimits, workDefaults } from "./platform/db/db.ts";
 import { ownerConnectTimeoutMs } from "./platform/db/migrate.ts";
 import { defaultPoolLimits } from "./platform/db/pool.ts";
@@ -118,6 +119,17 @@ export const resilienceMatrix = [
     queue: "none",
     slow: `a node does not start: it ends with the reason, after ${ms(ownerConnectTimeoutMs)}`,
     gone: "the same, at once. Nodes that run go on",
+  },
+  {
+    id: "export",
+    dependency: "PostgreSQL, the connection of an export",
+    usedFor: "streaming everything held of a tenant, over a snapshot of its own",
+    timeout: `${ms(exportLimits.connectTimeoutMs)} to connect, ${ms(exportLimits.queryTimeoutMs)} a page`,
+    retry: "none: the caller asks again",
+    breaker: "none: rare, and an operator's",
+    queue: "none",
+    slow: "503 `server.unavailable` before the first line; later the stream breaks off",
+    gone: 'the same, at once. What has no last line `"end":true` is not whole',
   },
   {
     id: "bank",

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { type DependencyId, resilienceMatrix } from "../../src/resilience-matrix.ts";
 import { startNode } from "../../src/testing/nodes.ts";
-import { until } from "../../src/testing/shop.ts";
+import { testSecrets, until } from "../../src/testing/shop.ts";
 import { startTcpProxy } from "../../src/testing/tcp-proxy.ts";
 import { isCommit } from "../../src/testing/wire-messages.ts";
 import {
@@ -31,6 +31,7 @@ const proofs: Readonly<Record<DependencyId, () => Promise<void>>> = {
   wakeup: proveWakeup,
   health: proveHealth,
   owner: proveOwner,
+  export: proveExport,
   bank: proveBank,
 };
 
@@ -199,6 +200,35 @@ async function proveOwner(): Promise<void> {
   assert.ok(silentMs >= 10_000 && silentMs < 20_000, `${silentMs} ms`);
   await proxy.stop();
   assert.equal((await fragile.purchase().send()).status, 201, "nodes that run go on");
+}
+
+async function proveExport(): Promise<void> {
+  const { database, brand, node } = fragile;
+  const path = `/v1/tenants/${brand.tenantId}/export`;
+  const headers = { authorization: `Bearer ${testSecrets.operatorKey}` };
+  const whole = await fetch(node.url + path, { headers });
+  assert.match(await whole.text(), /"end":true/);
+  // In the middle: between two pages, when nobody waits for the connection.
+  let cuts = 0;
+  database.decide((message) => {
+    const isPage = message.direction === "to_server" && message.bytes.includes("fetch ");
+    return isPage && ++cuts === 2 ? "cut_before" : "pass";
+  });
+  const broken = await fetch(node.url + path, { headers });
+  const text = await broken.text().catch(() => "broken off");
+  assert.doesNotMatch(text, /"end":true/);
+  assert.equal(cuts, 2);
+  database.decide(() => "pass");
+  for (const breakIt of [() => database.refuse(true), () => database.pause()]) {
+    breakIt();
+    const startedAt = performance.now();
+    const answer = await fetch(node.url + path, { headers });
+    assert.equal(answer.status, 503);
+    assert.equal(((await answer.json()) as { code: string }).code, "server.unavailable");
+    assert.ok(performance.now() - startedAt < 5_000 + backWithinMs);
+    database.refuse(false);
+    database.resume();
+  }
 }
 
 async function proveBank(): Promise<void> {

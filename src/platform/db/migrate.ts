@@ -53,6 +53,8 @@ export async function migrate(target: MigrationTarget): Promise<string[]> {
     connectionString: target.ownerUrl,
     connectionTimeoutMillis: ownerConnectTimeoutMs,
   });
+  // Without a listener an error between two statements would end the process, without a reason.
+  client.on("error", () => {});
   await client.connect();
   try {
     await client.query("select pg_advisory_lock($1)", [lockKey]);

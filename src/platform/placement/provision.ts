@@ -102,6 +102,8 @@ export async function asOwner<Value>(
     application_name: "brandos/owner",
     connectionTimeoutMillis: ownerConnectTimeoutMs,
   });
+  // Without a listener an error between two statements would end the process.
+  client.on("error", () => {});
   await client.connect();
   try {
     return await work(client);

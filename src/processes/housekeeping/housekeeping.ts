@@ -138,6 +138,8 @@ export async function ensurePartitions(
     connectionString: ownerUrl,
     connectionTimeoutMillis: ownerConnectTimeoutMs,
   });
+  // Without a listener an error between two statements would end the process.
+  client.on("error", () => {});
   await client.connect();
   try {
     await client.query("set lock_timeout = '5s'");
