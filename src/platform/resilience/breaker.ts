@@ -1,5 +1,5 @@
 import type { Random } from "../../kernel/random.ts";
-import type { Call, Layer, Work } from "./call.ts";
+import { type Call, type Layer, openCall, type Work } from "./call.ts";
 import { type BreakerLimits, breakerDefaults, type CallSaid, createCircuit } from "./circuit.ts";
 import { classifyError } from "./classify.ts";
 import { ResilienceError } from "./errors.ts";
@@ -67,13 +67,13 @@ export function createBreaker(config: BreakerConfig): Breaker {
   });
   let watch = watchOf(circuit.period());
   return {
-    run(work, call) {
+    run(work, call = openCall()) {
       if (circuit.state() !== "closed" && !circuit.admitProbe()) {
         onEvent?.({ kind: "rejected", name, by: "breaker" });
         return Promise.reject(openError(name));
       }
       if (watch.period !== circuit.period()) watch = watchOf(circuit.period());
-      return begin(work, call as Call).then(watch.onValue, watch.onError);
+      return begin(work, call).then(watch.onValue, watch.onError);
     },
     state: circuit.state,
     refuses: circuit.refuses,

@@ -1,4 +1,4 @@
-import type { Call, Layer, Work } from "./call.ts";
+import { type Call, type Layer, openCall, type Work } from "./call.ts";
 import { ResilienceError } from "./errors.ts";
 import type { OnResilienceEvent } from "./events.ts";
 import { abortedError, begin, passedError } from "./timeout.ts";
@@ -28,7 +28,7 @@ export interface Bulkhead extends Layer {
    *
    * @throws ResilienceError ERR_BULKHEAD_FULL at once, ERR_CALL_DEADLINE, ERR_CALL_ABORTED
    */
-  run<Value>(work: Work<Value>, call: Call): Promise<Value>;
+  run<Value>(work: Work<Value>, call?: Call): Promise<Value>;
   /** Calls under way. */
   readonly active: number;
   readonly waiting: number;
@@ -88,7 +88,7 @@ export function createBulkhead(config: BulkheadConfig): Bulkhead {
     return start(work, call);
   };
   return {
-    run(work, call) {
+    run(work, call = openCall()) {
       if (active < concurrencyMax) return start(work, call);
       if (line.size >= queueMax) {
         onEvent?.({ kind: "rejected", name, by: "bulkhead" });

@@ -45,7 +45,8 @@ export type Work<Value> = (call: Call) => Promise<Value>;
 
 /** A mechanism around work: a breaker, a timeout, or several of them composed. */
 export interface Layer {
-  run<Value>(work: Work<Value>, call: Call): Promise<Value>;
+  /** @param call default: one without a deadline, that is not repeatable and nobody aborts */
+  run<Value>(work: Work<Value>, call?: Call): Promise<Value>;
 }
 
 /** Begins a call. */

@@ -1,4 +1,4 @@
-import type { Call, Work } from "./call.ts";
+import { type Call, openCall, type Work } from "./call.ts";
 import { classifyError } from "./classify.ts";
 import type { OnResilienceEvent } from "./events.ts";
 import { begin } from "./timeout.ts";
@@ -17,7 +17,7 @@ export interface FallbackConfig<Value> {
 /** Runs work, or gives the next best thing. */
 export interface Fallback<Value> {
   /** @throws what `instead` throws, and errors that are not covered */
-  run(work: Work<Value>, call: Call): Promise<Value>;
+  run(work: Work<Value>, call?: Call): Promise<Value>;
 }
 
 /** Makes a fallback: the outermost layer, so that retries come first. */
@@ -25,7 +25,7 @@ export function createFallback<Value>(config: FallbackConfig<Value>): Fallback<V
   const { name, instead, onEvent } = config;
   const covers = config.covers ?? ((error: unknown) => classifyError(error) !== "aborted");
   return {
-    run: (work, call) =>
+    run: (work, call = openCall()) =>
       begin(work, call).catch((error) => {
         if (!covers(error)) throw error;
         onEvent?.({ kind: "fallback", name, error });

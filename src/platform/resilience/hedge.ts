@@ -1,5 +1,5 @@
 import { createRetryBudget } from "./budget.ts";
-import type { Call, Layer, OpenCall, Work } from "./call.ts";
+import { type Call, type Layer, type OpenCall, openCall, type Work } from "./call.ts";
 import { ResilienceError } from "./errors.ts";
 import type { OnResilienceEvent } from "./events.ts";
 import { createExpiries } from "./expiries.ts";
@@ -95,7 +95,7 @@ export function createHedge(config: HedgeConfig): Layer {
       start(false);
     });
   return {
-    run(work, call) {
+    run(work, call = openCall()) {
       if (!call.isRepeatable) return work(call);
       budget.deposit();
       return race(work, call);

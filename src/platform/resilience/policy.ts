@@ -62,7 +62,7 @@ export function compose(...layers: readonly Layer[]): Layer {
     layers.reduceRight<Layer | undefined>(
       (inner, outer) => (inner ? nest(outer, inner) : outer),
       undefined,
-    ) ?? { run: (work, call) => work(call) }
+    ) ?? { run: (work, call = openCall()) => work(call) }
   );
 }
 
@@ -115,7 +115,7 @@ export function doorOf(
   { name, onEvent }: { readonly name: string; readonly onEvent: OnResilienceEvent },
 ): Layer {
   return {
-    run(work, call) {
+    run(work, call = openCall()) {
       if (!breaker.refuses()) return work(call);
       onEvent({ kind: "rejected", name, by: "breaker" });
       return Promise.reject(openError(name));

@@ -1,7 +1,7 @@
 import { type Backoff, fullJitter } from "../../kernel/backoff.ts";
 import type { Random } from "../../kernel/random.ts";
 import { createRetryBudget, type RetryBudget } from "./budget.ts";
-import type { Call, Layer, Work } from "./call.ts";
+import { type Call, type Layer, openCall, type Work } from "./call.ts";
 import { type Classify, classifyError, type ErrorClass } from "./classify.ts";
 import { ResilienceError } from "./errors.ts";
 import type { OnResilienceEvent } from "./events.ts";
@@ -122,7 +122,7 @@ export function createRetry(config: RetryConfig): Layer {
     throw doubtful && !doubtful.ok ? doubtful.error : outcome.error;
   };
   return {
-    run<Value>(work: Work<Value>, call: Call) {
+    run<Value>(work: Work<Value>, call: Call = openCall()) {
       budget.deposit();
       return begin(work, call).then(
         classifyAnswer &&

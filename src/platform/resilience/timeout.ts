@@ -1,4 +1,4 @@
-import type { Call, Layer, Work } from "./call.ts";
+import { type Call, type Layer, openCall, type Work } from "./call.ts";
 import { ResilienceError } from "./errors.ts";
 import type { OnResilienceEvent } from "./events.ts";
 import { createExpiries } from "./expiries.ts";
@@ -23,7 +23,7 @@ export interface Timeout extends Layer {
    * @param withinMs shorter than the timeout, milliseconds
    * @throws ResilienceError ERR_CALL_TIMEOUT, ERR_CALL_DEADLINE, ERR_CALL_ABORTED
    */
-  run<Value>(work: Work<Value>, call: Call, withinMs?: number): Promise<Value>;
+  run<Value>(work: Work<Value>, call?: Call, withinMs?: number): Promise<Value>;
 }
 
 /** Makes a timeout. All calls share one timer, which does not keep the process alive. */
@@ -43,7 +43,7 @@ export function createTimeout(config: TimeoutConfig): Timeout {
     );
   };
   return {
-    run(work, call, withinMs = timeoutMs) {
+    run(work, call = openCall(), withinMs = timeoutMs) {
       const startedAtMs = timers.now();
       if (call.isAborted) return Promise.reject(abortedError(name, call.reason, false));
       if (call.deadlineMs <= startedAtMs) return Promise.reject(passedError(name));
