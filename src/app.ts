@@ -44,7 +44,7 @@ import {
   type Locks,
   locksTopic,
 } from "./platform/locks/locks.ts";
-import { createOutgoing } from "./platform/outgoing/outgoing.ts";
+import { createOutgoing, type OutgoingClient } from "./platform/outgoing/outgoing.ts";
 import { createPlacements, type Placements } from "./platform/placement/placements.ts";
 import { refuseUnconfinedRoles } from "./platform/placement/provision.ts";
 import { createSagas, type Sagas } from "./platform/sagas/sagas.ts";
@@ -102,6 +102,9 @@ export interface App {
   stop(): Promise<void>;
 }
 
+/** When a question to the payment provider is asked a second time beside the first. */
+export const bankHedge = { after: "p95", afterMinMs: 50 } as const;
+
 /** Folder of the built console and shop. */
 const sitesDist = path.join(import.meta.dirname, "..", "console", "dist");
 
@@ -118,12 +121,17 @@ export async function createApp(given: AppConfig): Promise<App> {
   const db = given.failpoint ? withFailpoints(opened, given.failpoint) : opened;
   const databases = await openDatabases(placements, log);
   const sharing = createSharing(config, { db, databases, log });
+  const bank = openBank(given);
+  metrics.watchDependencies(() => [
+    ...[placements.figures(), ...sharing.figures()],
+    ...(bank ? [bank.figures()] : []),
+  ]);
   const sagas = createSagas({ db, databases: databases.map(({ name }) => name) });
   const commerce = createCommerce({
     db,
     clock: systemClock,
     sagas,
-    providers: providersOf(given),
+    providers: providersOf(given, bank),
     instantProviders: new Set(["manual"]),
     onBatch: metrics.onBatch,
     caching: sharing.caching,
@@ -158,7 +166,7 @@ export async function createApp(given: AppConfig): Promise<App> {
     log.error({ err }, "housekeeping failed; it is tried again within the hour"),
   );
   const jobs = [...jobsOf.values()];
-  const parts = { config, db, placements, databases, sagas, jobs, home, locks, sharing };
+  const parts = { config, db, placements, databases, sagas, jobs, home, locks, sharing, bank };
   const life = lifeOf({ ...parts, commerce, tenants, subscriptions, housekeeper, health, http });
   return { commerce, tenants, placements, db, jobs: home, subscriptions, sagas, http, ...life };
 }
@@ -203,6 +211,7 @@ interface Living {
   readonly commerce: Commerce;
   readonly health: Health;
   readonly http: HttpServer | undefined;
+  readonly bank: OutgoingClient | undefined;
 }
 
 /** How the parts start and stop, in order. */
@@ -234,6 +243,7 @@ function lifeOf(parts: Living): Pick<App, "start" | "stop"> {
       await sagas.stop({ withinMs: 2_000 });
       await Promise.all(databases.map(({ wakeup }) => wakeup.stop()));
       await health.stop();
+      await parts.bank?.stop();
       await parts.db.stop();
       await parts.placements.stop();
     },
@@ -366,9 +376,16 @@ function createAllJobs(
   );
 }
 
-function providersOf({ simulator }: AppConfig) {
+/** The client of the payment provider; questions how a payment stands are hedged. */
+function openBank({ simulator }: AppConfig): OutgoingClient | undefined {
+  if (!simulator) return undefined;
+  // Whoever pays tries again by itself, durably: a saga, a job. Once is enough here.
+  const limits = { attemptsMax: 1, hedge: bankHedge };
+  return createOutgoing({ name: "payments.simulator", reach: "any", tellsTimeout: true, limits });
+}
+
+function providersOf({ simulator }: AppConfig, client: OutgoingClient | undefined) {
   const manual = createManualProvider();
-  if (!simulator) return [manual];
-  const client = createOutgoing({ name: "payments.simulator", reach: "any" });
+  if (!simulator || !client) return [manual];
   return [createSimulatorProvider({ ...simulator, client }), manual];
 }

@@ -19,7 +19,13 @@ import {
   type LimitEvent,
   type Limiter,
 } from "./platform/limits/limits.ts";
-import { connectRedis, type Redis, type RedisServer } from "./platform/redis/redis.ts";
+import {
+  connectRedis,
+  type Redis,
+  type RedisEvent,
+  type RedisServer,
+} from "./platform/redis/redis.ts";
+import type { DependencyFigures } from "./platform/resilience/resilience.ts";
 import type { Wakeup } from "./platform/wakeup/wakeup.ts";
 
 /** What the nodes of a deployment share beside their data: counted limits, cached answers, news of changes. */
@@ -31,6 +37,8 @@ export interface Sharing {
   readonly invalidations: InvalidationBus;
   /** Redis servers, for readiness: the process serves without them. */
   readonly dependencies: readonly Dependency[];
+  /** What happened to the commands of each Redis server. */
+  figures(): readonly DependencyFigures[];
   /** Begins to hear of changes. */
   start(): Promise<void>;
   /** Stops what hears and counts, then the connections. May be called twice, and before `start`. */
@@ -71,6 +79,7 @@ export function createSharing(
     invalidations,
     caching: { invalidations, onEvent: tellCaches(log), ...(tier ? { tier } : {}) },
     dependencies: (redis?.servers ?? []).map(redisDependency),
+    figures: () => redis?.figures() ?? [],
     async start() {
       await Promise.all(buses.map((bus) => bus.start()));
     },
@@ -106,11 +115,13 @@ function redisDependency(server: RedisServer): Dependency {
 
 function tellRedis(log: HttpLog) {
   const often = createThrottledLog(log, "a Redis server cannot be reached");
-  return (event: { readonly kind: string; readonly server: string; readonly error?: Error }) => {
-    const { kind, server, error: err } = event;
+  return (event: RedisEvent) => {
+    const { kind, server } = event;
     if (kind === "ready") log.info({ server }, "Redis is there");
     else if (kind === "lost") log.warn({ server }, "Redis is lost; the node goes on without it");
-    else if (err) often(`redis ${server}`, { server, err });
+    else if (kind === "error") often(`redis ${server}`, { server, err: event.error });
+    else if (event.state === "open")
+      log.warn({ server }, "Redis is silent; the node goes on without it");
   };
 }
 

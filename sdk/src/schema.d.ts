@@ -1928,43 +1928,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/demo/pictures/{kind}/{seed}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** A drawn picture of a demo product, SVG */
-        get: operations["getDemoPicture"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/demo/payment-methods": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * How a demo order can be paid
-         * @description Card numbers go to `tokeniseUrl` and nowhere else; the shop gets a token.
-         */
-        get: operations["listDemoPaymentMethods"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1991,6 +1954,8 @@ export interface components {
     parameters: {
         /** @description Date of the API version to answer in. */
         ApiVersion: "2026-11-01";
+        /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+        Timeout: number;
         /**
          * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
          * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -2033,6 +1998,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -2096,6 +2063,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -2184,6 +2153,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -2246,6 +2217,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -2286,6 +2259,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description The version you have seen, as its ETag said. Another version: 412.
                  * @example "3"
@@ -2372,6 +2347,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -2432,6 +2409,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -2475,6 +2454,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 slug: string;
@@ -2525,6 +2506,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -2587,6 +2570,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -2649,6 +2634,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -2685,6 +2672,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -2735,6 +2724,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -2797,6 +2788,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -2857,6 +2850,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -2916,6 +2911,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -2998,6 +2995,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -3126,6 +3125,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -3215,6 +3216,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -3295,6 +3298,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -3423,6 +3428,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -3484,6 +3491,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -3570,6 +3579,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -3626,6 +3637,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -3668,6 +3681,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -3722,6 +3737,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -3763,6 +3780,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -3800,6 +3819,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -3858,6 +3879,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -3913,6 +3936,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -3965,6 +3990,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -4019,6 +4046,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -4062,6 +4091,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -4096,6 +4127,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -4132,6 +4165,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -4183,6 +4218,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -4250,6 +4287,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -4329,6 +4368,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -4396,6 +4437,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -4469,6 +4512,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -4541,6 +4586,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -4579,6 +4626,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -4626,6 +4675,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -4693,6 +4744,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -4734,6 +4787,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -4796,6 +4851,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -4842,6 +4899,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -4898,6 +4957,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -4938,6 +4999,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -4995,6 +5058,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -5058,6 +5123,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -5105,6 +5172,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -5174,6 +5243,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -5222,6 +5293,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -5266,6 +5339,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -5316,6 +5391,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -5375,6 +5452,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -5510,6 +5589,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -5568,6 +5649,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -5707,6 +5790,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -5753,6 +5838,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -5818,6 +5905,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -5863,6 +5952,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -5921,6 +6012,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -5965,6 +6058,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -6025,6 +6120,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -6069,6 +6166,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -6106,6 +6205,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -6166,6 +6267,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -6221,6 +6324,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -6319,6 +6424,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -6374,6 +6481,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -6411,6 +6520,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -6509,6 +6620,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -6554,6 +6667,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -6616,6 +6731,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -6661,6 +6778,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -6698,6 +6817,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -6762,6 +6883,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -6808,6 +6931,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -6872,6 +6997,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -6918,6 +7045,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -6955,6 +7084,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -7017,6 +7148,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -7054,6 +7187,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -7102,6 +7237,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -7139,6 +7276,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -7299,6 +7438,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -7419,6 +7560,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -7578,6 +7721,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -7711,6 +7856,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -7843,6 +7990,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -7969,6 +8118,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -8014,6 +8165,8 @@ export interface operations {
             header: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -8094,6 +8247,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -8201,6 +8356,8 @@ export interface operations {
             header: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -8297,6 +8454,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 orderId: string;
@@ -8348,6 +8507,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -8380,6 +8541,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -8453,6 +8616,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 /** @description UUID, lower case */
@@ -8511,6 +8676,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 /** @description UUID, lower case */
@@ -8688,6 +8855,8 @@ export interface operations {
             header: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -8906,6 +9075,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -9094,6 +9265,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -9276,6 +9449,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -9458,6 +9633,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -9654,6 +9831,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -9737,6 +9916,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -9844,6 +10025,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 /** @description UUID, lower case */
@@ -10021,6 +10204,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -10059,6 +10244,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -10138,6 +10325,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -10188,6 +10377,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -10237,6 +10428,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -10297,6 +10490,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -10392,6 +10587,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -10435,6 +10632,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -10545,6 +10744,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -10654,6 +10855,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -10770,6 +10973,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 provider: string;
@@ -10811,6 +11016,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -10867,6 +11074,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -10942,6 +11151,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 code: string;
@@ -10995,6 +11206,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -11048,6 +11261,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -11100,6 +11315,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -11162,6 +11379,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -11220,6 +11439,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
                 /**
                  * @description Names this attempt: sent again with the same body, it takes effect once and gives the same answer.
                  * @example 0198c0de-7a31-7b0c-9d55-2f6f4a1e8c11
@@ -11269,6 +11490,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -11308,6 +11531,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -11340,6 +11565,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -11382,6 +11609,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -11419,6 +11648,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -11455,6 +11686,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -11490,6 +11723,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -11524,6 +11759,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -11559,6 +11796,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -11594,6 +11833,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -11629,6 +11870,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -11663,6 +11906,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -11699,6 +11944,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -11734,6 +11981,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -11766,6 +12015,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 id: string;
@@ -11798,6 +12049,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -11835,6 +12088,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path?: never;
             cookie?: never;
@@ -11870,6 +12125,8 @@ export interface operations {
             header?: {
                 /** @description Date of the API version to answer in. */
                 "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
             };
             path: {
                 name: string;
@@ -11885,73 +12142,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    getDemoPicture: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Date of the API version to answer in. */
-                "BrandOS-Version"?: components["parameters"]["ApiVersion"];
-            };
-            path: {
-                kind: "jacket" | "tee" | "beanie" | "backpack" | "boot" | "bottle" | "mug" | "bowl" | "beans" | "pot" | "candle" | "lamp" | "notebook" | "pen" | "tape" | "card" | "ink" | "case";
-                seed: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Done. */
-            "2XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    listDemoPaymentMethods: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Date of the API version to answer in. */
-                "BrandOS-Version"?: components["parameters"]["ApiVersion"];
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Done. */
-            "2XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        items: unknown[];
-                    };
-                };
             };
             /** @description A problem */
             default: {

@@ -26,12 +26,14 @@ export type NodeSays =
 /** How to start a node. */
 export interface NodeOptions {
   readonly ownerUrl: string;
-  readonly bank?: TestBank;
+  readonly bank?: Pick<TestBank, "address">;
   readonly dieAt?: number;
   readonly places?: readonly string[];
   /** Separated by commas; default `api,worker`. */
   readonly roles?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Whether what it says on its way out is dropped; default false. */
+  readonly isQuiet?: boolean;
 }
 
 /** A node of the product in a process of its own. */
@@ -62,7 +64,7 @@ export async function startNode(options: NodeOptions): Promise<TestNode> {
     places: options.places ?? [],
   };
   const child = fork(path.join(import.meta.dirname, "node.fixture.ts"), {
-    stdio: ["ignore", "inherit", "inherit", "ipc"],
+    stdio: ["ignore", "inherit", options.isQuiet ? "ignore" : "inherit", "ipc"],
     execArgv: [],
     env: {
       PATH: process.env["PATH"] ?? "",
@@ -119,6 +121,7 @@ function said(child: ChildProcess, what: string, ended: Promise<void>): Promise<
 /** What a request came to; nothing when the connection broke before an answer. */
 export interface NodeAnswer {
   readonly status: number;
+  readonly headers: Headers;
   // biome-ignore lint/suspicious/noExplicitAny: whatever the node sends
   readonly body: any;
 }
@@ -131,6 +134,7 @@ export async function ask(
     readonly path: string;
     readonly key: string;
     readonly idempotencyKey?: string;
+    readonly headers?: Readonly<Record<string, string>>;
     readonly body?: unknown;
     readonly timeoutMs?: number;
   },
@@ -142,11 +146,12 @@ export async function ask(
         authorization: `Bearer ${request.key}`,
         ...(request.body === undefined ? {} : { "content-type": "application/json" }),
         ...(request.idempotencyKey ? { "idempotency-key": request.idempotencyKey } : {}),
+        ...request.headers,
       },
       signal: AbortSignal.timeout(request.timeoutMs ?? 60_000),
       ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
     });
-    return { status: response.status, body: await response.json() };
+    return { status: response.status, headers: response.headers, body: await response.json() };
   } catch {
     return undefined;
   }

@@ -82,6 +82,8 @@ export async function openTestShop(roles: string = "none"): Promise<TestShop> {
 /** A bank's process with a log of its own. */
 export interface TestBank {
   readonly process: LaunchedSimulator;
+  /** Starts it anew on its port, with the log it has: after its process has ended. */
+  restart(): Promise<void>;
   /** What a node needs to talk to it. */
   readonly address: {
     readonly baseUrl: string;
@@ -98,13 +100,19 @@ export interface TestBank {
 /** Starts a bank on a free port. */
 export async function openTestBank(): Promise<TestBank> {
   const folder = mkdtempSync(path.join(tmpdir(), "brandos-bank-"));
-  const bank = await launchSimulator({ folder, port: 0, apiKey: testSecrets.bankKey });
+  const launch = (port: number) => launchSimulator({ folder, port, apiKey: testSecrets.bankKey });
+  let bank = await launch(0);
   const headers = {
     authorization: `Bearer ${testSecrets.bankKey}`,
     "content-type": "application/json",
   };
   return {
-    process: bank,
+    get process() {
+      return bank;
+    },
+    async restart() {
+      bank = await launch(Number(new URL(bank.url).port));
+    },
     address: {
       baseUrl: bank.url,
       apiKey: testSecrets.bankKey,

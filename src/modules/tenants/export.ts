@@ -1,10 +1,14 @@
 import pg from "pg";
 import type { TenantId } from "../../kernel/ids.ts";
+import { toDbError } from "../../platform/db/errors.ts";
 import type { Placements } from "../../platform/placement/placements.ts";
 import { type TenantTable, tenantTables } from "./tables.ts";
 
 /** Rows fetched at once: what memory holds of the export. */
 const fetchSize = 500;
+
+/** Bounds of an export's connection, milliseconds. */
+export const exportLimits = { connectTimeoutMs: 5_000, queryTimeoutMs: 30_000 } as const;
 
 /**
  * Everything the deployment holds of a tenant, as JSON lines: a header, one line per row of every
@@ -23,9 +27,13 @@ export async function* exportTenant(
     // The application role: row-level security binds it, whatever a query forgets.
     connectionString: placements.urlsOf(place.database).app,
     application_name: "brandos/export",
+    connectionTimeoutMillis: exportLimits.connectTimeoutMs,
+    query_timeout: exportLimits.queryTimeoutMs,
   });
-  await client.connect();
+  // Between two pages nobody waits on it: an error without a listener would end the process.
+  client.on("error", () => {});
   try {
+    await client.connect();
     yield line({ export: "tenant", tenantId, format: 1, schema: place.schema });
     await client.query("begin isolation level repeatable read read only");
     await client.query("select set_config('app.tenant', $1, true)", [tenantId]);
@@ -44,6 +52,8 @@ export async function* exportTenant(
       }
     }
     yield line({ end: true, counts, withheld });
+  } catch (error) {
+    throw toDbError(error, "tenants.export");
   } finally {
     // Ending the connection ends the snapshot, wherever the reader stopped.
     await client.end();

@@ -2,6 +2,7 @@ import { type Backoff, fullJitter } from "../../kernel/backoff.ts";
 import type { TenantId } from "../../kernel/ids.ts";
 import type { Random } from "../../kernel/random.ts";
 import type { Failure, Result } from "../../kernel/result.ts";
+import { createTimeout, openCall } from "../resilience/resilience.ts";
 import { believedStatus } from "./commit-status.ts";
 import { DbError, toDbError } from "./errors.ts";
 import { createPool, type Pool, type PoolEvent, type PoolLimits, type PoolState } from "./pool.ts";
@@ -44,6 +45,11 @@ export interface WorkOptions {
   readonly readOnly?: boolean;
   /** Longest any one statement may run, milliseconds; default 10,000. */
   readonly statementTimeoutMs?: number;
+  /**
+   * Moment after which nobody waits, milliseconds of `performance.now()`: no statement runs longer, and
+   * nothing is begun or tried again after it.
+   */
+  readonly deadlineMs?: number | undefined;
   /** Longest wait for any one lock, milliseconds; default 5,000. */
   readonly lockTimeoutMs?: number;
   /** Runs at most, the first included; default 5. */
@@ -115,7 +121,19 @@ export interface Db {
   stop(): Promise<void>;
 }
 
-const defaults = { statementTimeoutMs: 10_000, lockTimeoutMs: 5_000, attemptsMax: 5 };
+/** How a unit of work runs that does not say otherwise. */
+export const workDefaults = {
+  statementTimeoutMs: 10_000,
+  lockTimeoutMs: 5_000,
+  commitTimeoutMs: 15_000,
+  attemptsMax: 5,
+} as const;
+/** How the server is asked what became of a commit whose answer was lost, milliseconds. */
+export const commitStatusLimits = {
+  questionTimeoutMs: 2_000,
+  pauseMs: 50,
+  totalMs: 10_000,
+} as const;
 const backoff: Backoff = { baseMs: 5, maxMs: 250 };
 
 /** Opens the databases; connections are made on first use. */
@@ -138,9 +156,9 @@ export function createDb(config: DbConfig): Db {
   const opening = (options: WorkOptions, extra: Partial<Opening>): Opening => ({
     isolation: options.isolation ?? "read committed",
     readOnly: false,
-    statementTimeoutMs: options.statementTimeoutMs ?? defaults.statementTimeoutMs,
-    lockTimeoutMs: options.lockTimeoutMs ?? defaults.lockTimeoutMs,
-    commitTimeoutMs: config.commitTimeoutMs ?? 15_000,
+    statementTimeoutMs: options.statementTimeoutMs ?? workDefaults.statementTimeoutMs,
+    lockTimeoutMs: options.lockTimeoutMs ?? workDefaults.lockTimeoutMs,
+    commitTimeoutMs: config.commitTimeoutMs ?? workDefaults.commitTimeoutMs,
     prepare: config.prepare ?? true,
     ...(config.onStatement ? { onStatement: config.onStatement } : {}),
     ...extra,
@@ -226,7 +244,7 @@ type Body<Value> = (open: OpenTransaction) => Promise<Verdict<Value>>;
 async function attempt<Value>(work: Attempt, body: Body<Value>): Promise<Value> {
   const { options, config } = work;
   const name = options.name ?? "unit of work";
-  const attemptsMax = options.attemptsMax ?? defaults.attemptsMax;
+  const attemptsMax = options.attemptsMax ?? workDefaults.attemptsMax;
   for (let tried = 1; ; tried++) {
     const outcome = await once(work, name, body);
     if (outcome.done) return outcome.value;
@@ -234,6 +252,7 @@ async function attempt<Value>(work: Attempt, body: Body<Value>): Promise<Value> 
     if (!outcome.again || tried >= attemptsMax) throw error;
     config.onRetry?.({ name, attempt: tried, error: error as DbError });
     const waitMs = fullJitter(backoff, tried - 1, config.random ?? Math.random);
+    if (waitMs >= leftMs(options)) throw error;
     await new Promise((resolve) => setTimeout(resolve, waitMs));
   }
 }
@@ -247,8 +266,11 @@ async function once<Value>(
   name: string,
   body: Body<Value>,
 ): Promise<Outcome<Value>> {
+  if (leftMs(work.options) <= 0) throw deadlinePassed(name);
   const lease = await work.pool.acquire(name);
-  const open = openTransaction(lease, work.opening);
+  const left = Math.max(1, Math.ceil(leftMs(work.options)));
+  const statementTimeoutMs = Math.min(work.opening.statementTimeoutMs, left);
+  const open = openTransaction(lease, { ...work.opening, statementTimeoutMs });
   let verdict: Verdict<Value> | undefined;
   try {
     verdict = await body(open);
@@ -266,6 +288,15 @@ async function once<Value>(
   lease.release(lease.client.getTransactionStatus() !== "I");
   if (verdict.keep) for (const hook of open.hooks) hook();
   return { done: true, value: verdict.value };
+}
+
+function leftMs({ deadlineMs = Number.POSITIVE_INFINITY }: WorkOptions): number {
+  return deadlineMs - performance.now();
+}
+
+function deadlinePassed(name: string): DbError {
+  const message = `the caller's deadline passed before ${name} began`;
+  return new DbError("ERR_DB_STATEMENT_TIMEOUT", message, { retryable: false });
 }
 
 /** A conflict with another transaction: a fresh run on a fresh snapshot may succeed. */
@@ -314,7 +345,7 @@ async function settleLostCommit<Value>(
 
 /** Asks the server what became of a transaction, waiting while it still runs there. */
 async function statusOf(pool: Pool, xid: string, life: string | undefined): Promise<string> {
-  const deadline = performance.now() + 10_000;
+  const deadline = performance.now() + commitStatusLimits.totalMs;
   for (;;) {
     const status = await askStatus(pool, xid, life).catch((error) => {
       if (performance.now() > deadline) throw error;
@@ -322,9 +353,15 @@ async function statusOf(pool: Pool, xid: string, life: string | undefined): Prom
     });
     if (status !== "in progress") return status;
     if (performance.now() > deadline) return "unknown";
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => setTimeout(resolve, commitStatusLimits.pauseMs));
   }
 }
+
+/** A server that fell silent during the commit may be silent about its status, too. */
+const statusTimeout = createTimeout({
+  name: "db.commit_status",
+  timeoutMs: commitStatusLimits.questionTimeoutMs,
+});
 
 async function askStatus(pool: Pool, xid: string, life: string | undefined): Promise<string> {
   const lease = await pool.acquire("db.commit_status");
@@ -336,7 +373,8 @@ async function askStatus(pool: Pool, xid: string, life: string | undefined): Pro
           or ${xid}::xid8 < pg_snapshot_xmax(pg_current_snapshot())
         then pg_xact_status(${xid}::xid8) else 'aborted' end as status,
         ${serverLife} as life`;
-    const { rows } = await lease.client.query(text, [...values]);
+    const ask = () => lease.client.query(text, [...values]);
+    const { rows } = await statusTimeout.run(ask, openCall());
     lease.release();
     return believedStatus(rows[0] ?? {}, life);
   } catch (error) {

@@ -42,6 +42,9 @@ export class MigrationError extends Error {
 const withoutTransaction = /^-- brandos: no transaction/;
 const leaseDefaultMs = 30_000;
 
+/** Longest the owner's connections take to be made, milliseconds: a silent server is an error, too. */
+export const ownerConnectTimeoutMs = 10_000;
+
 /**
  * Applies what is missing, under one lock per database; a second process waits and finds it done. One
  * that is paused in the middle is overtaken when its lease has ended, and refused when it goes on.
@@ -71,7 +74,10 @@ export async function migrate(target: MigrationTarget): Promise<string[]> {
 }
 
 function connectTo({ ownerUrl }: MigrationTarget): pg.Client {
-  const client = new pg.Client({ connectionString: ownerUrl });
+  const client = new pg.Client({
+    connectionString: ownerUrl,
+    connectionTimeoutMillis: ownerConnectTimeoutMs,
+  });
   // Whoever waits for an answer is told as well; without a listener it would end the process.
   client.on("error", () => {});
   return client;

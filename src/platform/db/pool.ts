@@ -1,5 +1,10 @@
-import { ConsecutiveBreaker, circuitBreaker, handleWhen, isBrokenCircuitError } from "cockatiel";
 import pg from "pg";
+import {
+  type Breaker,
+  type BreakerState,
+  createBreaker,
+  ResilienceError,
+} from "../resilience/resilience.ts";
 import { DbError, toDbError } from "./errors.ts";
 
 /** Limits of a pool; every one has a default. */
@@ -20,7 +25,7 @@ export interface PoolLimits {
   readonly leakAfterMs: number;
   /** Consecutive connection failures that open the breaker. */
   readonly breakerThreshold: number;
-  /** How long an open breaker refuses at once before it tries again, milliseconds. */
+  /** Longest an open breaker refuses at once before it tries again, milliseconds. */
   readonly breakerOpenMs: number;
 }
 
@@ -61,7 +66,7 @@ export type PoolEvent =
   | {
       readonly kind: "breaker";
       readonly pool: string;
-      readonly state: "open" | "half_open" | "closed";
+      readonly state: BreakerState;
     }
   | { readonly kind: "connection_error"; readonly pool: string; readonly error: Error };
 
@@ -79,7 +84,7 @@ export interface PoolState {
   readonly total: number;
   readonly idle: number;
   readonly waiting: number;
-  readonly breaker: "closed" | "open";
+  readonly breaker: BreakerState;
 }
 
 /** Connections to one database as one role. */
@@ -104,21 +109,18 @@ export function createPool(config: PoolConfig): Pool {
   pool.on("connect", (client) => {
     client.on("error", (error) => emit({ kind: "connection_error", pool: config.name, error }));
   });
-  const breaker = circuitBreaker(
-    handleWhen((error) => error instanceof DbError && error.code === "ERR_DB_UNAVAILABLE"),
-    {
-      halfOpenAfter: limits.breakerOpenMs,
-      breaker: new ConsecutiveBreaker(limits.breakerThreshold),
+  const breaker = createBreaker({
+    name: config.name,
+    failuresInARow: limits.breakerThreshold,
+    // A database that comes back is missed by everybody: it is asked often.
+    openMs: limits.breakerOpenMs / 4,
+    openMaxMs: limits.breakerOpenMs,
+    isFailure: (error) => error instanceof DbError && error.code === "ERR_DB_UNAVAILABLE",
+    onEvent(event) {
+      if (event.kind === "breaker")
+        emit({ kind: "breaker", pool: config.name, state: event.state });
     },
-  );
-  let open = false;
-  const changed = (state: "open" | "half_open" | "closed") => {
-    open = state === "open";
-    emit({ kind: "breaker", pool: config.name, state });
-  };
-  breaker.onBreak(() => changed("open"));
-  breaker.onHalfOpen(() => changed("half_open"));
-  breaker.onReset(() => changed("closed"));
+  });
 
   return {
     name: config.name,
@@ -135,7 +137,7 @@ export function createPool(config: PoolConfig): Pool {
       total: pool.totalCount,
       idle: pool.idleCount,
       waiting: pool.waitingCount,
-      breaker: open ? "open" : "closed",
+      breaker: breaker.state(),
     }),
     async stop() {
       if (!pool.ended && !pool.ending) await pool.end();
@@ -161,11 +163,11 @@ function driverOptions(config: PoolConfig, limits: PoolLimits): pg.PoolConfig {
 async function connect(
   pool: pg.Pool,
   name: string,
-  breaker: ReturnType<typeof circuitBreaker>,
+  breaker: Breaker,
   emit: (event: PoolEvent) => void,
 ): Promise<pg.PoolClient> {
   try {
-    return await breaker.execute(async () => {
+    return await breaker.run(async () => {
       try {
         return await pool.connect();
       } catch (error) {
@@ -175,7 +177,7 @@ async function connect(
       }
     });
   } catch (error) {
-    if (!isBrokenCircuitError(error)) throw error;
+    if (!(error instanceof ResilienceError)) throw error;
     const message = `database ${name} is unavailable; the circuit breaker is open`;
     throw new DbError("ERR_DB_UNAVAILABLE", message, { retryable: true, cause: error });
   }

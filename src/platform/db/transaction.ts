@@ -6,6 +6,7 @@ import type { TenantId } from "../../kernel/ids.ts";
 import { encodeArrays } from "./array-parameters.ts";
 import { DbError, toDbError } from "./errors.ts";
 import type { Lease } from "./pool.ts";
+import { watchSilence } from "./silence.ts";
 import { fragment, type Statement, sql } from "./sql.ts";
 
 /** Isolation levels a unit of work may ask for. Money moves at `repeatable read` or stricter. */
@@ -110,6 +111,7 @@ export function openTransaction(lease: Lease, opening: Opening): OpenTransaction
   const flush = () => {
     for (const hook of gathered.splice(0)) hook();
   };
+  const silence = watchSilence(client, opening.statementTimeoutMs);
   let failed: DbError | undefined;
   let commitSent = false;
 
@@ -131,7 +133,11 @@ export function openTransaction(lease: Lease, opening: Opening): OpenTransaction
       },
     );
     pending.add(sent);
-    const settled = () => pending.delete(sent);
+    silence.asked();
+    const settled = () => {
+      pending.delete(sent);
+      silence.answered();
+    };
     sent.then(settled, settled);
     return sent;
   };

@@ -221,6 +221,45 @@ describe("a unit of work", () => {
     await holder;
   });
 
+  test("runs no statement beyond its caller's deadline, and begins nothing after it", async () => {
+    const startedAt = performance.now();
+    const options = { name: "test.deadline", deadlineMs: startedAt + 150 };
+    const slow = db.commit(
+      tenantId,
+      (tx) => tx.run(sql("test.uow_sleep_long")`select pg_sleep(5)`),
+      options,
+    );
+    await assert.rejects(slow, { code: "ERR_DB_STATEMENT_TIMEOUT" });
+    assert.ok(performance.now() - startedAt < 1_500);
+    const late = db.commit(tenantId, async () => assert.fail("it began"), options);
+    await assert.rejects(late, /deadline passed before test.deadline began/);
+  });
+
+  test("gives up on a server that says nothing, and gives the connection away", async () => {
+    const own = open(
+      () => ({ app: proxy.through(database.urls.app), platform: database.urls.platform }),
+      { poolLimits: { max: 1 } },
+    );
+    await own.read(tenantId, (tx) => tx.rows(sql("test.uow_one")`select 1`));
+    proxy.pause();
+    const startedAt = performance.now();
+    const asked = own.commit(
+      tenantId,
+      async (tx) => {
+        addNote(tx);
+        await tx.rows(sql("test.uow_one")`select 1`);
+      },
+      { statementTimeoutMs: 50 },
+    );
+    await assert.rejects(asked, { code: "ERR_DB_UNAVAILABLE" });
+    const tookMs = performance.now() - startedAt;
+    assert.ok(tookMs >= 2_000 && tookMs < 4_000, `${tookMs} ms`);
+    proxy.resume();
+    await own.read(tenantId, (tx) => tx.rows(sql("test.uow_one")`select 1`));
+    assert.deepEqual(await texts(), []);
+    await own.stop();
+  });
+
   test("cannot write when it reads", async () => {
     const writing = db.read(tenantId, async (tx) => addNote(tx));
     await assert.rejects(writing, { sqlState: "25006" });

@@ -65,12 +65,7 @@ function createAnswer(route: Route, config: EndpointConfig) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const parts = parse(request);
     const { call } = request;
-    const ctx = contextOf({
-      request,
-      reply,
-      operation,
-      handlerTimeoutMs: config.limits.handlerTimeoutMs,
-    });
+    const ctx = contextOf({ request, reply, operation });
     const ifMatch = readIfMatch(request.headers);
     if (ifMatch === undefined && route.ifMatch === "required") {
       throw problemError("request.version_required", {

@@ -41,6 +41,11 @@ const operationalRules: Readonly<Record<string, Rule>> = {
     "server.outcome_unknown",
     { detail: "repeat the request with the same Idempotency-Key", retryAfterSeconds: 1 },
   ],
+  ERR_CALL_TIMEOUT: ["server.deadline", { retryAfterSeconds: 1 }],
+  ERR_CALL_DEADLINE: ["server.deadline", { retryAfterSeconds: 1 }],
+  ERR_BREAKER_OPEN: ["server.unavailable", { retryAfterSeconds: 1 }],
+  ERR_BULKHEAD_FULL: ["server.overloaded", { retryAfterSeconds: 1 }],
+  ERR_QUEUE_FULL: ["server.overloaded", { retryAfterSeconds: 1 }],
   ERR_COALESCER_FULL: ["server.overloaded", { retryAfterSeconds: 1 }],
   ERR_PLACEMENT_NOT_SERVED: ["server.unavailable", { retryAfterSeconds: 5 }],
 };

@@ -48,7 +48,7 @@ export interface Health {
 /** A storm of probes asks the dependencies once in this time, milliseconds. */
 export const readinessCacheMs = 250;
 /** Longest a dependency may take, milliseconds. */
-const checkTimeoutMs = 1_000;
+export const checkTimeoutMs = 1_000;
 
 /** Makes the health of a process. */
 export function createHealth(

@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
+import { createExpiries, type Expiry, systemTimers } from "../resilience/resilience.ts";
 import { problemError } from "./problem.ts";
 import { sendProblem } from "./respond.ts";
 
@@ -9,38 +10,32 @@ export interface InFlight {
   /** Takes one out early: its answer goes on, but nobody waits for it to end. */
   leave(request: FastifyRequest): void;
   readonly size: number;
-  stop(): void;
 }
 
-/** How often requests that take too long are looked for, milliseconds: a timer each costs more. */
-const sweepEveryMs = 250;
-
 /**
- * Keeps the requests being answered, and answers 503 for those that take too long. Their work goes
- * on until it sees its signal; an answer that began to stream is left alone.
+ * Keeps the requests being answered, and answers 503 for those whose deadline passes. Their work goes
+ * on until it sees its signal; an answer that began to stream is left alone. All share one timer.
  */
-export function createInFlight(handlerTimeoutMs: number): InFlight {
-  const entered = new Map<FastifyRequest, FastifyReply>();
-  const sweep = () => {
-    const limit = performance.now() - handlerTimeoutMs;
-    for (const [request, reply] of entered) {
-      if (request.call.startedAt > limit) return;
-      if (!reply.sent) refuse(request, reply);
-    }
+export function createInFlight(): InFlight {
+  const entered = new Map<FastifyRequest, Expiry>();
+  const expiries = createExpiries(systemTimers);
+  const leave = (request: FastifyRequest): void => {
+    entered.get(request)?.remove();
+    entered.delete(request);
   };
-  const sweeping = setInterval(sweep, sweepEveryMs);
-  sweeping.unref();
   return {
     enter(request, reply) {
-      entered.set(request, reply);
+      const due = () => {
+        if (!reply.sent) refuse(request, reply);
+      };
+      entered.set(request, expiries.add(request.call.deadlineMs, due));
       // Comes after an answer, and also when the caller went away before it.
-      reply.raw.once("close", () => entered.delete(request));
+      reply.raw.once("close", () => leave(request));
     },
-    leave: (request) => void entered.delete(request),
+    leave,
     get size() {
       return entered.size;
     },
-    stop: () => clearInterval(sweeping),
   };
 }
 

@@ -1,3 +1,4 @@
+import { createBoundedQueue } from "../resilience/resilience.ts";
 import { problemError } from "./problem.ts";
 import type { RouteReply } from "./route.ts";
 
@@ -89,39 +90,26 @@ interface Queue {
 }
 
 function createQueue({ bufferMax, heartbeatMs }: LiveStreamLimits): Queue {
-  let waiting: string[] = [];
-  let ended = false;
-  let wake = () => {};
+  const waiting = createBoundedQueue<string>({ itemsMax: bufferMax, whenFull: "refuse" });
+  let isEnded = false;
+  const end = () => {
+    isEnded = true;
+    waiting.close();
+  };
   return {
     push(event) {
-      if (ended) return;
-      if (waiting.length >= bufferMax) {
-        // A slow listener must not grow memory: it comes back and resumes.
-        ended = true;
-        waiting = [];
-      } else waiting.push(format(event));
-      wake();
+      if (isEnded || waiting.tryPush(format(event))) return;
+      // A slow listener must not grow memory: it comes back and resumes.
+      waiting.takeAll();
+      end();
     },
-    end() {
-      ended = true;
-      wake();
-    },
+    end,
     async next() {
-      if (waiting.length === 0 && !ended) {
-        await new Promise<void>((resolve) => {
-          const timer = setTimeout(resolve, heartbeatMs);
-          wake = () => {
-            clearTimeout(timer);
-            resolve();
-          };
-        });
-      }
-      if (waiting.length > 0) {
-        const text = waiting.join("");
-        waiting = [];
-        return text;
-      }
-      return ended ? undefined : ": still here\n\n";
+      const gathered = waiting.takeAll();
+      if (gathered.length > 0) return gathered.join("");
+      if (isEnded) return undefined;
+      const patience = AbortSignal.timeout(heartbeatMs);
+      return waiting.take(patience).catch(() => ": still here\n\n");
     },
   };
 }

@@ -2,6 +2,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 import type { BatchReport } from "../coalescer/coalescer.ts";
 import type { DbError } from "../db/errors.ts";
 import type { PoolEvent, PoolState } from "../db/pool.ts";
+import type { BreakerState, DependencyFigures } from "../resilience/resilience.ts";
 
 /** Figures of one process in Prometheus' format. */
 export interface Metrics {
@@ -15,6 +16,8 @@ export interface Metrics {
   readonly onBatch: (report: BatchReport) => void;
   /** Asks for the pools' state at every scrape. */
   watchPools(pools: () => readonly PoolState[]): void;
+  /** Asks for what happened to the calls of each dependency at every scrape. */
+  watchDependencies(dependencies: () => readonly DependencyFigures[]): void;
   /** Adds a figure that is asked for at every scrape. @param name snake case, with its unit last */
   watch(name: string, help: string, value: () => number): void;
 }
@@ -49,6 +52,7 @@ export function createMetrics(): Metrics {
     onPoolEvent: poolObserver(registers),
     onBatch: batchObserver(registers),
     watchPools: (pools) => watchPools(registers, pools),
+    watchDependencies: (dependencies) => watchDependencies(registers, dependencies),
     watch(name, help, value) {
       new Gauge({ name, help, registers, collect: collecting((gauge) => gauge.set(value())) });
     },
@@ -110,6 +114,71 @@ function watchPools(registers: Registry[], pools: () => readonly PoolState[]): v
         gauge.set({ pool, state: "waiting" }, waiting);
         gauge.set({ pool, state: "max" }, max);
       }
+    }),
+  });
+  new Gauge({
+    name: "brandos_db_pool_breaker",
+    help: "Breaker of a pool: 0 closed, 0.5 letting one try, 1 open.",
+    labelNames: ["pool"],
+    registers,
+    collect: collecting((gauge) => {
+      gauge.reset();
+      for (const { name: pool, breaker } of pools()) {
+        gauge.set({ pool }, breakerFigures[breaker]);
+      }
+    }),
+  });
+}
+
+const breakerFigures: Readonly<Record<BreakerState, number>> = {
+  closed: 0,
+  half_open: 0.5,
+  open: 1,
+};
+
+/** Counts are kept by the policies: a scrape copies them, a call costs nothing. */
+function watchDependencies(
+  registers: Registry[],
+  dependencies: () => readonly DependencyFigures[],
+): void {
+  new Counter({
+    name: "brandos_dependency_calls_total",
+    help: "Calls to a dependency, retries not counted.",
+    labelNames: ["dependency"],
+    registers,
+    collect(this: Counter) {
+      this.reset();
+      for (const { name: dependency, calls } of dependencies()) this.inc({ dependency }, calls);
+    },
+  });
+  new Counter({
+    name: "brandos_dependency_events_total",
+    help: "What policies did: retry, retry_withheld, timeout, rejected, hedge, hedge_won, fallback.",
+    labelNames: ["dependency", "kind"],
+    registers,
+    collect(this: Counter) {
+      this.reset();
+      for (const each of dependencies()) {
+        const { name: dependency } = each;
+        this.inc({ dependency, kind: "retry" }, each.retries);
+        this.inc({ dependency, kind: "retry_withheld" }, each.retriesWithheld);
+        this.inc({ dependency, kind: "timeout" }, each.timeouts);
+        this.inc({ dependency, kind: "rejected" }, each.rejected);
+        this.inc({ dependency, kind: "hedge" }, each.hedges);
+        this.inc({ dependency, kind: "hedge_won" }, each.hedgesWon);
+        this.inc({ dependency, kind: "fallback" }, each.fallbacks);
+      }
+    },
+  });
+  new Gauge({
+    name: "brandos_dependency_breaker",
+    help: "Breaker of a dependency: 0 closed, 0.5 letting some try, 1 open.",
+    labelNames: ["dependency"],
+    registers,
+    collect: collecting((gauge) => {
+      gauge.reset();
+      for (const { name: dependency, breaker } of dependencies())
+        gauge.set({ dependency }, breakerFigures[breaker]);
     }),
   });
 }

@@ -64,7 +64,7 @@ function securityOf(route: Route): readonly JsonSchema[] | undefined {
 function parametersOf(route: Route): readonly JsonSchema[] {
   const path = parametersIn(route.schemas.params as JsonSchema | undefined, "path");
   const query = parametersIn(route.schemas.query as JsonSchema | undefined, "query");
-  const shared = [reference("ApiVersion")];
+  const shared = [reference("ApiVersion"), reference("Timeout")];
   if (route.method !== "GET" && route.idempotency !== "none" && route.access !== "operator") {
     if (route.access !== "public") {
       shared.push(
@@ -255,6 +255,14 @@ const parameters: JsonSchema = {
     required: false,
     description: "Date of the API version to answer in.",
     schema: { type: "string", enum: apiVersions, default: currentApiVersion },
+  },
+  Timeout: {
+    name: "BrandOS-Timeout-Ms",
+    in: "header",
+    required: false,
+    description:
+      "How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`.",
+    schema: { type: "integer", minimum: 1, maximum: 86_400_000 },
   },
   IdempotencyKey: { ...keyParameter, required: false },
   IdempotencyKeyRequired: { ...keyParameter, required: true },

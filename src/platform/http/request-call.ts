@@ -11,6 +11,8 @@ export interface RequestCall {
   readonly requestId: string;
   /** Moment of `performance.now()`. */
   readonly startedAt: number;
+  /** When the answer is due, moment of `performance.now()`: the server's limit, or the caller's shorter one. */
+  deadlineMs: number;
   readonly tally: StatementTally | undefined;
   principal: Principal | undefined;
   idempotencyKey: string | undefined;
@@ -37,13 +39,11 @@ export interface ContextSource {
   readonly reply: FastifyReply;
   /** What an idempotency key belongs to: `POST /v1/orders`. */
   readonly operation: string;
-  /** How long the answer may take, milliseconds. */
-  readonly handlerTimeoutMs: number;
 }
 
 /** Builds what commands are told about their caller; what few ask for is made when asked for. */
 export function contextOf(source: ContextSource): Context {
-  const { request, reply, operation, handlerTimeoutMs } = source;
+  const { request, reply, operation } = source;
   const { call } = request;
   const { principal } = call;
   let traceparent: string | undefined;
@@ -51,7 +51,7 @@ export function contextOf(source: ContextSource): Context {
     tenantId: principal?.tenantId ?? noTenant,
     actor: principal?.actor ?? anonymous,
     requestId: call.requestId,
-    deadlineMs: call.startedAt + handlerTimeoutMs,
+    deadlineMs: call.deadlineMs,
     get traceparent(): string {
       traceparent ??= readTraceparent(request.headers);
       return traceparent;

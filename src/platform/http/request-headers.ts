@@ -18,6 +18,26 @@ export function readVersion(headers: IncomingHttpHeaders): string {
   throw problemError("request.unknown_version", { detail });
 }
 
+/** Longest interval a caller may name, milliseconds: a day, whatever the server's own limit is. */
+const timeoutMaxMs = 86_400_000;
+
+/**
+ * Reads `BrandOS-Timeout-Ms`: how long the caller waits. An interval, because clocks differ.
+ *
+ * @returns milliseconds; undefined without the header
+ * @throws ProblemError 400 when it is not a whole number from 1
+ */
+export function readTimeoutMs(headers: IncomingHttpHeaders): number | undefined {
+  const given = headers["brandos-timeout-ms"];
+  if (given === undefined) return undefined;
+  const ms = typeof given === "string" && /^\d{1,8}$/.test(given) ? Number(given) : 0;
+  if (ms >= 1 && ms <= timeoutMaxMs) return ms;
+  throw problemError("request.malformed", {
+    detail: `BrandOS-Timeout-Ms takes whole milliseconds, 1 to ${timeoutMaxMs}`,
+    errors: [{ parameter: "BrandOS-Timeout-Ms", detail: "is not acceptable" }],
+  });
+}
+
 /** The caller's request id if it is a plain token, else a new one. */
 export function readRequestId(headers: IncomingHttpHeaders): string {
   const given = headers["x-request-id"];

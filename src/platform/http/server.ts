@@ -24,7 +24,7 @@ import { platformProblems, problemError } from "./problem.ts";
 import { createRateLimits } from "./rate-limit.ts";
 import type { RequestCall } from "./request-call.ts";
 import { guardRequest, ownPath } from "./request-guard.ts";
-import { currentApiVersion, readRequestId, readVersion } from "./request-headers.ts";
+import { currentApiVersion, readRequestId, readTimeoutMs, readVersion } from "./request-headers.ts";
 import { sendProblem } from "./respond.ts";
 import type { Route } from "./route.ts";
 import { addSites, type SitesConfig } from "./sites.ts";
@@ -88,7 +88,7 @@ export async function createHttpServer(config: HttpServerConfig): Promise<HttpSe
   const log = config.log ?? silentLog;
   checkRoutes(config);
   const app = openFastify(config, limits);
-  const inFlight = createInFlight(limits.handlerTimeoutMs);
+  const inFlight = createInFlight();
   const loop = watchLoopDelay();
   const state = { draining: false };
   addLifecycle(app, { config, limits, inFlight, loop, log, state });
@@ -181,11 +181,11 @@ interface Lifecycle {
 
 /** What happens around every request, in the order it happens. */
 function addLifecycle(app: FastifyInstance, lifecycle: Lifecycle): void {
-  const { config, state } = lifecycle;
+  const { config, limits, state } = lifecycle;
   app.decorateRequest("call");
   const counts = config.scope !== undefined;
   app.addHook("onRequest", (request, reply, done) => {
-    request.call = newCall(request, counts);
+    request.call = newCall(request, counts, limits.handlerTimeoutMs);
     reply.header("x-request-id", request.call.requestId);
     reply.header("brandos-version", currentApiVersion);
     reply.header("x-content-type-options", "nosniff");
@@ -197,6 +197,7 @@ function addLifecycle(app: FastifyInstance, lifecycle: Lifecycle): void {
     try {
       guardRequest(request.raw);
       readVersion(request.headers);
+      shortenDeadline(request);
       admit(request, reply, lifecycle);
     } catch (error) {
       done(error as Error);
@@ -216,10 +217,18 @@ function addLifecycle(app: FastifyInstance, lifecycle: Lifecycle): void {
   });
 }
 
-function newCall(request: FastifyRequest, counts: boolean): RequestCall {
+/** The caller may wait for less than the server would, never for more. */
+function shortenDeadline({ call, headers }: FastifyRequest): void {
+  const timeoutMs = readTimeoutMs(headers) ?? Number.POSITIVE_INFINITY;
+  call.deadlineMs = Math.min(call.deadlineMs, call.startedAt + timeoutMs);
+}
+
+function newCall(request: FastifyRequest, counts: boolean, handlerTimeoutMs: number): RequestCall {
+  const startedAt = performance.now();
   return {
     requestId: readRequestId(request.headers),
-    startedAt: performance.now(),
+    startedAt,
+    deadlineMs: startedAt + handlerTimeoutMs,
     tally: counts ? newTally() : undefined,
     principal: undefined,
     idempotencyKey: undefined,
@@ -343,7 +352,6 @@ function serving(app: FastifyInstance, { inFlight, loop, config, state }: Servin
     await app.close();
     clearInterval(sweep);
     clearTimeout(cut);
-    inFlight.stop();
     loop.stop();
   };
   return {

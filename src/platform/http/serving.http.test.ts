@@ -18,6 +18,7 @@ const tenantId = "0190163d-8694-739b-aea5-966c26f8ad90" as TenantId;
 
 type Handler = (request: {
   signal: AbortSignal | undefined;
+  deadlineMs: number | undefined;
   lastEventId: string | undefined;
 }) => Promise<RouteReply>;
 
@@ -31,7 +32,13 @@ function workRoute(handle: Handler, method: "GET" | "POST" = "GET"): Route {
     access: "secret",
     schemas: method === "GET" ? {} : { body: Type.Unknown(), response: Type.Unknown() },
     handle: async ({ ctx, header }) =>
-      ok(await handle({ signal: ctx.signal, lastEventId: header("last-event-id") })),
+      ok(
+        await handle({
+          signal: ctx.signal,
+          deadlineMs: ctx.deadlineMs,
+          lastEventId: header("last-event-id"),
+        }),
+      ),
   });
 }
 
@@ -132,6 +139,47 @@ describe("under load", () => {
     assert.equal(answer.status, 503);
     assert.equal(await codeOf(answer), "server.deadline");
     await aborted.opened;
+  });
+
+  test("a caller that waits for less is answered then, and its work is told", async (t) => {
+    const seen: { remainingMs?: number; aborted?: boolean } = {};
+    const aborted = gate();
+    const work = workRoute(async ({ deadlineMs = 0, signal }) => {
+      seen.remainingMs = deadlineMs - performance.now();
+      signal?.addEventListener("abort", () => aborted.open());
+      await aborted.opened;
+      return { body: {} };
+    });
+    const { ask } = await setup(t, [work], { limits: { handlerTimeoutMs: 10_000 } });
+    const headers = { authorization: "Bearer sk_a", "brandos-timeout-ms": "80" };
+    const startedAt = performance.now();
+    const answer = await ask("/v1/work", { headers });
+    assert.equal(answer.status, 503);
+    assert.equal(await codeOf(answer), "server.deadline");
+    assert.equal(answer.headers.get("retry-after"), "1");
+    assert.ok(performance.now() - startedAt < 2_000);
+    assert.ok((seen.remainingMs ?? 0) <= 80, `${seen.remainingMs}`);
+    await aborted.opened;
+  });
+
+  test("a caller cannot wait for more than the server allows, nor for nonsense", async (t) => {
+    let remainingMs = 0;
+    const work = workRoute(async ({ deadlineMs = 0 }) => {
+      remainingMs = deadlineMs - performance.now();
+      return { body: {} };
+    });
+    const { ask } = await setup(t, [work], { limits: { handlerTimeoutMs: 5_000 } });
+    const waiting = (timeoutMs: string) =>
+      ask("/v1/work", {
+        headers: { authorization: "Bearer sk_a", "brandos-timeout-ms": timeoutMs },
+      });
+    assert.equal((await waiting("86400000")).status, 200);
+    assert.ok(remainingMs <= 5_000 && remainingMs > 0, `${remainingMs}`);
+    for (const nonsense of ["0", "-1", "1.5", "soon", "86400001", "1e3", ""]) {
+      const answer = await waiting(nonsense);
+      assert.equal(answer.status, 400, nonsense);
+      assert.equal(await codeOf(answer), "request.malformed");
+    }
   });
 
   test("a caller that goes away aborts its signal, and is no longer in flight", async (t) => {

@@ -28,8 +28,9 @@ export interface UnitOfWork {
 /** Makes units of work that honour idempotency keys. */
 export function createUnitOfWork(db: Db): UnitOfWork {
   return {
-    transact(ctx, work, options) {
-      const claim = claimStep(ctx, options.name);
+    transact(ctx, work, given) {
+      const claim = claimStep(ctx, given.name);
+      const options = { ...given, deadlineMs: given.deadlineMs ?? ctx.deadlineMs };
       if (!claim) return db.transact(ctx.tenantId, work, options);
       return transactOnce(db, ctx, { claim, options }, work);
     },

@@ -1,30 +1,32 @@
 import {
-  type CircuitBreakerPolicy,
-  CircuitState,
-  ConsecutiveBreaker,
-  circuitBreaker,
-  handleWhen,
-  isBrokenCircuitError,
-} from "cockatiel";
+  type Breaker,
+  type BreakerState,
+  createBreaker,
+  type OnResilienceEvent,
+  ResilienceError,
+} from "../resilience/resilience.ts";
 import { OutgoingError } from "./errors.ts";
 
 /** A breaker changed its state. */
 export interface BreakerReport {
   readonly name: string;
   readonly origin: string;
-  readonly state: "closed" | "open" | "half_open";
+  readonly state: BreakerState;
 }
 
 /** One breaker per origin. */
 export interface Breakers {
-  of(origin: string): CircuitBreakerPolicy;
-  stateOf(origin: string): BreakerReport["state"];
+  of(origin: string): Breaker;
+  stateOf(origin: string): BreakerState;
+  /** The worst state of all origins. */
+  worst(): BreakerState;
 }
 
 /** When breakers open and how long they stay open. */
 export interface BreakerLimits {
   readonly breakerThreshold: number;
   readonly breakerOpenMs: number;
+  readonly breakerOpenMaxMs: number;
 }
 
 /** Origins whose breakers are kept; the one used longest ago is forgotten first. */
@@ -32,52 +34,47 @@ const originsMax = 1_000;
 
 /**
  * Makes breakers that open after failures in a row. Failures are: no connection, no answer, a broken
- * one, and answers of 500 or more. A caller that goes away is none.
+ * one, and answers of 500 or more. A caller that goes away is none, nor is its own short deadline.
  */
 export function createBreakers(
   name: string,
   limits: BreakerLimits,
-  onChange?: (report: BreakerReport) => void,
+  onEvent: OnResilienceEvent,
+  onChange: (report: BreakerReport) => void = () => {},
 ): Breakers {
-  const known = new Map<string, CircuitBreakerPolicy>();
-  const make = (origin: string): CircuitBreakerPolicy => {
-    const policy = circuitBreaker(
-      handleWhen(isPeerFailure).orWhenResult(
-        (answer) => ((answer as { status?: number } | undefined)?.status ?? 0) >= 500,
-      ),
-      {
-        halfOpenAfter: limits.breakerOpenMs,
-        breaker: new ConsecutiveBreaker(limits.breakerThreshold),
+  const known = new Map<string, Breaker>();
+  const make = (origin: string): Breaker =>
+    createBreaker({
+      name,
+      failuresInARow: limits.breakerThreshold,
+      openMs: limits.breakerOpenMs,
+      openMaxMs: limits.breakerOpenMaxMs,
+      isFailure: isPeerFailure,
+      isBadAnswer: (answer) => (answer as { readonly status: number }).status >= 500,
+      onEvent(event) {
+        onEvent(event);
+        if (event.kind === "breaker") onChange({ name, origin, state: event.state });
       },
-    );
-    policy.onBreak(() => onChange?.({ name, origin, state: "open" }));
-    policy.onHalfOpen(() => onChange?.({ name, origin, state: "half_open" }));
-    policy.onReset(() => onChange?.({ name, origin, state: "closed" }));
-    return policy;
-  };
-  const of = (origin: string): CircuitBreakerPolicy => {
-    const policy = known.get(origin) ?? make(origin);
-    known.delete(origin);
-    known.set(origin, policy);
-    if (known.size > originsMax) known.delete(known.keys().next().value ?? "");
-    return policy;
-  };
+    });
   return {
-    of,
-    stateOf(origin) {
-      const state = known.get(origin)?.state;
-      if (state === CircuitState.Open || state === CircuitState.Isolated) return "open";
-      return state === CircuitState.HalfOpen ? "half_open" : "closed";
+    of(origin) {
+      const breaker = known.get(origin) ?? make(origin);
+      known.delete(origin);
+      known.set(origin, breaker);
+      if (known.size > originsMax) known.delete(known.keys().next().value ?? "");
+      return breaker;
+    },
+    stateOf: (origin) => known.get(origin)?.state() ?? "closed",
+    worst() {
+      const states = new Set([...known.values()].map((breaker) => breaker.state()));
+      if (states.has("open")) return "open";
+      return states.has("half_open") ? "half_open" : "closed";
     },
   };
 }
 
-/** Whether a breaker refused the call without making it. */
-export function isBreakerOpen(error: unknown): boolean {
-  return isBrokenCircuitError(error);
-}
-
 function isPeerFailure(error: unknown): boolean {
+  if (error instanceof ResilienceError) return error.code === "ERR_CALL_TIMEOUT";
   return (
     error instanceof OutgoingError &&
     error.code !== "ERR_OUTGOING_ABORTED" &&

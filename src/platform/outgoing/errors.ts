@@ -1,3 +1,5 @@
+import { ResilienceError, type ResilienceErrorCode } from "../resilience/resilience.ts";
+
 /** Why an outgoing call gave no answer. */
 export type OutgoingErrorCode =
   /** No answer within the time allowed. */
@@ -26,10 +28,15 @@ export class OutgoingError extends Error {
   /** Whether the same call may succeed later. */
   readonly retryable: boolean;
 
-  constructor(code: OutgoingErrorCode, message: string, cause?: unknown) {
+  constructor(
+    code: OutgoingErrorCode,
+    message: string,
+    cause?: unknown,
+    maybeSent: boolean = sentCodes.has(code),
+  ) {
     super(message, { cause });
     this.code = code;
-    this.maybeSent = sentCodes.has(code);
+    this.maybeSent = maybeSent;
     this.retryable = code !== "ERR_OUTGOING_FORBIDDEN" && code !== "ERR_OUTGOING_TOO_LARGE";
   }
 }
@@ -57,17 +64,25 @@ const timeoutCodes: ReadonlySet<string> = new Set([
   "UND_ERR_BODY_TIMEOUT",
 ]);
 
-/**
- * Tells apart what the HTTP client threw.
- *
- * @param isExpired whether the call's own time was up
- */
-export function toOutgoingError(error: unknown, isExpired: boolean): OutgoingError {
+const policyCodes: Readonly<Partial<Record<ResilienceErrorCode, OutgoingErrorCode>>> = {
+  ERR_CALL_TIMEOUT: "ERR_OUTGOING_TIMEOUT",
+  ERR_CALL_DEADLINE: "ERR_OUTGOING_TIMEOUT",
+  ERR_CALL_ABORTED: "ERR_OUTGOING_ABORTED",
+  ERR_BREAKER_OPEN: "ERR_OUTGOING_OPEN",
+  ERR_BULKHEAD_FULL: "ERR_OUTGOING_BUSY",
+};
+
+/** Tells apart what the policies around a call and the HTTP client threw. */
+export function toOutgoingError(error: unknown): OutgoingError {
   if (error instanceof OutgoingError) return error;
+  if (error instanceof ResilienceError) {
+    const code = policyCodes[error.code] ?? "ERR_OUTGOING_BROKEN";
+    return new OutgoingError(code, error.message, error, error.maybeDone);
+  }
   const nested = (error as { cause?: unknown } | undefined)?.cause;
   if (nested instanceof OutgoingError) return nested;
   const code = codeOf(error);
-  if (isExpired || timeoutCodes.has(code)) {
+  if (timeoutCodes.has(code)) {
     return new OutgoingError("ERR_OUTGOING_TIMEOUT", "no answer in time", error);
   }
   if (connectCodes.has(code)) {

@@ -115,6 +115,73 @@ describe("outgoing calls", () => {
     assert.equal(seen, 4);
   });
 
+  it("sends a write again when no connection could be made: nothing was sent", async () => {
+    const { client, origin, server, calls } = await setup(() => {}, {
+      backoff: { baseMs: 0, maxMs: 0 },
+    });
+    await new Promise((resolve) => server.close(resolve));
+    await assert.rejects(client.request({ method: "POST", url: origin, body: "x" }), {
+      code: "ERR_OUTGOING_CONNECT",
+      maybeSent: false,
+    });
+    assert.deepEqual(
+      calls.map(({ attempt }) => attempt),
+      [1, 2, 3],
+    );
+  });
+
+  it("waits as long as the peer asks before it repeats, as an interval or as a moment", async () => {
+    for (const wait of ["1", () => new Date(Date.now() + 2_000).toUTCString()]) {
+      let seen = 0;
+      const { client, origin } = await setup((_, response) => {
+        const retryAfter = typeof wait === "string" ? wait : wait();
+        if (++seen === 1) response.writeHead(503, { "retry-after": retryAfter });
+        response.end();
+      });
+      const startedAt = performance.now();
+      assert.equal((await client.request({ method: "GET", url: origin })).status, 200);
+      assert.ok(performance.now() - startedAt >= 900);
+    }
+  });
+
+  it("tells peers how long anybody waits, where it is told to", async () => {
+    const told: unknown[] = [];
+    const { client, origin } = await setup(
+      (request, response) => {
+        told.push(Number(request.headers["brandos-timeout-ms"]));
+        response.end();
+      },
+      { timeoutMs: 5_000 },
+      { tellsTimeout: true },
+    );
+    await client.request({ method: "GET", url: origin, deadlineMs: performance.now() + 700 });
+    await client.request({ method: "GET", url: origin });
+    const [deadline = 0, limit = 0] = told as number[];
+    assert.ok(deadline > 0 && deadline <= 700 && limit > 4_000 && limit <= 5_000, `${told}`);
+  });
+
+  it("asks a second time beside a slow answer, where it is told to, and drops the slower one", async () => {
+    const seen: string[] = [];
+    let dropped = () => {};
+    const isDropped = new Promise<void>((resolve) => {
+      dropped = resolve;
+    });
+    const { client, origin } = await setup(
+      (request, response) => {
+        seen.push(request.method ?? "");
+        if (seen.length === 1) response.once("close", dropped);
+        else response.end("second");
+      },
+      { hedge: { after: 20 } },
+    );
+    const answer = await client.request({ method: "GET", url: origin });
+    assert.equal(answer.body.toString(), "second");
+    await isDropped;
+    assert.deepEqual(seen, ["GET", "GET"]);
+    const { hedges, hedgesWon, calls } = client.figures();
+    assert.deepEqual([calls, hedges, hedgesWon], [1, 1, 1]);
+  });
+
   it("retries at most a tenth of the calls during an outage", async () => {
     let seen = 0;
     const { client, origin } = await setup(

@@ -1,16 +1,32 @@
-import { setTimeout as pause } from "node:timers/promises";
-import { bulkhead, isBulkheadRejectedError } from "cockatiel";
 import { Agent, type Dispatcher } from "undici";
-import { type Backoff, fullJitter } from "../../kernel/backoff.ts";
+import type { Backoff } from "../../kernel/backoff.ts";
 import type { Random } from "../../kernel/random.ts";
+import {
+  type Call,
+  compose,
+  createBulkhead,
+  createHedge,
+  createRetry,
+  createTally,
+  createTimeout,
+  type DependencyFigures,
+  doorOf,
+  type HedgeLimits,
+  type OnResilienceEvent,
+  openCall,
+  type Work,
+} from "../resilience/resilience.ts";
 import { assertPublicUrl, publicLookup, type ResolveHost } from "./addresses.ts";
-import { type BreakerReport, createBreakers, isBreakerOpen } from "./breakers.ts";
-import { createRetryBudget } from "./budget.ts";
+import { type BreakerReport, createBreakers } from "./breakers.ts";
+import { classifyAnswer, classifyOutgoing, retryAfterMs } from "./classify.ts";
 import { OutgoingError, toOutgoingError } from "./errors.ts";
 
 export { isPublicAddress, type ResolveHost } from "./addresses.ts";
 export type { BreakerReport } from "./breakers.ts";
 export { OutgoingError, type OutgoingErrorCode } from "./errors.ts";
+
+/** How long the caller waits, milliseconds: the deadline as it travels. */
+export const timeoutHeader = "brandos-timeout-ms";
 
 /** Stated limits of a client; each has a default. */
 export interface OutgoingLimits {
@@ -31,6 +47,10 @@ export interface OutgoingLimits {
   readonly breakerThreshold: number;
   /** How long an open breaker refuses at once before it lets one call try, milliseconds. */
   readonly breakerOpenMs: number;
+  /** The same after it failed again and again. */
+  readonly breakerOpenMaxMs: number;
+  /** Second attempts beside slow ones, of calls that are safe to repeat; default: none. */
+  readonly hedge?: Partial<HedgeLimits>;
   /** Largest answer, bytes. */
   readonly responseBytesMax: number;
 }
@@ -46,6 +66,7 @@ export const outgoingDefaults: OutgoingLimits = {
   retryRatio: 0.1,
   breakerThreshold: 5,
   breakerOpenMs: 1_000,
+  breakerOpenMaxMs: 2_000,
   responseBytesMax: 1024 * 1024,
 };
 
@@ -59,11 +80,14 @@ export interface OutgoingConfig {
    */
   readonly reach: "public" | "any";
   readonly limits?: Partial<OutgoingLimits>;
+  /** Whether peers are told how long anybody waits: `BrandOS-Timeout-Ms`; default false. */
+  readonly tellsTimeout?: boolean;
   readonly random?: Random;
   /** Replaces the system's resolver. */
   readonly resolveHost?: ResolveHost;
   readonly onCall?: (report: CallReport) => void;
   readonly onBreaker?: (report: BreakerReport) => void;
+  readonly onEvent?: OnResilienceEvent;
 }
 
 /** One attempt of one call, for observers. Neither path nor headers: they may carry secrets. */
@@ -103,6 +127,8 @@ export interface OutgoingResponse {
 export interface OutgoingClient {
   /** @throws OutgoingError when there is no answer */
   request(request: OutgoingRequest): Promise<OutgoingResponse>;
+  /** What happened to its calls so far. */
+  figures(): DependencyFigures;
   /** State of the breaker of an origin. */
   breakerOf(origin: string): "closed" | "open" | "half_open";
   /** Ends every call under way and closes the connections; may be called twice. */
@@ -111,11 +137,61 @@ export interface OutgoingClient {
 
 /**
  * Makes a client: timeout, connection limit, bounded queue, retries within a budget, a breaker per
- * origin, bounded answers.
+ * origin, bounded answers. From the outside the layers are retry, hedge, breaker and queue, timeout.
  */
 export function createOutgoing(config: OutgoingConfig): OutgoingClient {
   const limits = { ...outgoingDefaults, ...config.limits };
-  const agent = new Agent({
+  const { name, random = Math.random } = config;
+  const agent = openAgent(config, limits);
+  const tally = createTally(name);
+  const onEvent: OnResilienceEvent = (event) => {
+    tally.onEvent(event);
+    config.onEvent?.(event);
+  };
+  const ambient = { name, random, onEvent };
+  const breakers = createBreakers(name, limits, onEvent, config.onBreaker);
+  const time = createTimeout({ timeoutMs: limits.timeoutMs, ...ambient });
+  const lanes = createBulkhead({ ...limits, ...ambient });
+  const retry = createRetry({
+    ...ambient,
+    attemptsMax: limits.attemptsMax,
+    backoff: limits.backoff,
+    pauseMaxMs: limits.timeoutMs,
+    ratio: limits.retryRatio,
+    classify: classifyOutgoing,
+    classifyAnswer,
+    retryAfterMs,
+  });
+  const again = limits.hedge ? compose(retry, createHedge({ ...limits.hedge, ...ambient })) : retry;
+  const once = (request: OutgoingRequest, url: URL): Work<OutgoingResponse> => {
+    const breaker = breakers.of(url.origin);
+    const guarded = compose(doorOf(breaker, ambient), lanes, breaker);
+    const work: Work<OutgoingResponse> = (call) =>
+      exchange({ config, limits, agent, request, url }, call);
+    return reporting(config, { request, url }, (call) =>
+      guarded.run((part) => time.run(work, part, request.timeoutMs), call),
+    );
+  };
+  return {
+    async request(request) {
+      const url = new URL(request.url);
+      if (config.reach === "public") assertPublicUrl(url);
+      tally.call();
+      const { isRepeatable = request.method === "GET", deadlineMs, signal } = request;
+      try {
+        return await again.run(once(request, url), openCall({ isRepeatable, deadlineMs, signal }));
+      } catch (error) {
+        throw toOutgoingError(error);
+      }
+    },
+    figures: () => tally.figures(breakers.worst()),
+    breakerOf: (origin) => breakers.stateOf(origin),
+    stop: () => agent.destroy(),
+  };
+}
+
+function openAgent(config: OutgoingConfig, limits: OutgoingLimits): Agent {
+  return new Agent({
     connections: limits.concurrencyMax,
     pipelining: 1,
     connect: {
@@ -123,103 +199,67 @@ export function createOutgoing(config: OutgoingConfig): OutgoingClient {
       ...(config.reach === "public" ? { lookup: publicLookup(config.resolveHost) } : {}),
     },
   });
-  const lanes = bulkhead(limits.concurrencyMax, limits.queueMax);
-  const budget = createRetryBudget(limits.retryRatio, 10);
-  const breakers = createBreakers(config.name, limits, config.onBreaker);
-  const random = config.random ?? Math.random;
-  const kit: Kit = { config, limits, agent };
+}
 
-  const once = async (call: Call, attempt: number): Promise<OutgoingResponse> => {
+interface Asked {
+  readonly request: OutgoingRequest;
+  readonly url: URL;
+}
+
+/** Tells observers about each attempt. */
+function reporting(
+  { name, onCall }: OutgoingConfig,
+  { request, url }: Asked,
+  work: Work<OutgoingResponse>,
+): Work<OutgoingResponse> {
+  if (!onCall) return work;
+  return async (call) => {
     const startedAt = performance.now();
-    const { origin } = call.url;
-    const report = { name: config.name, origin, method: call.request.method, attempt };
+    const report = { name, origin: url.origin, method: request.method, attempt: call.attempt };
     try {
-      const answer = await lanes.execute(() =>
-        breakers.of(origin).execute(() => exchange(kit, call)),
-      );
-      const elapsedMs = performance.now() - startedAt;
-      config.onCall?.({ ...report, elapsedMs, status: answer.status });
+      const answer = await work(call);
+      onCall({ ...report, elapsedMs: performance.now() - startedAt, status: answer.status });
       return answer;
     } catch (cause) {
-      const error = refusalOf(cause, config.name);
-      config.onCall?.({ ...report, elapsedMs: performance.now() - startedAt, error });
-      throw error;
+      const error = toOutgoingError(cause);
+      onCall({ ...report, elapsedMs: performance.now() - startedAt, error });
+      throw cause;
     }
-  };
-
-  return {
-    async request(request) {
-      const url = new URL(request.url);
-      if (config.reach === "public") assertPublicUrl(url);
-      const call: Call = { request, url };
-      const isRepeatable = request.isRepeatable ?? request.method === "GET";
-      const attemptsMax = isRepeatable ? limits.attemptsMax : 1;
-      budget.deposit();
-      let last: Outcome | undefined;
-      for (let attempt = 1; ; attempt++) {
-        const outcome = await once(call, attempt).catch(asOutgoingError);
-        // A repetition that found no time left knows less than the attempt before it.
-        if (last && isOutOfTime(outcome, call)) return settle(last);
-        last = outcome;
-        if (!isWorthRetrying(outcome) || attempt >= attemptsMax) return settle(outcome);
-        const waitMs = Math.max(
-          retryAfterMs(outcome),
-          fullJitter(limits.backoff, attempt - 1, random),
-        );
-        if (waitMs > remainingMs(call) || waitMs > limits.timeoutMs) return settle(outcome);
-        if (!budget.withdraw()) return settle(outcome);
-        const listen = request.signal ? { signal: request.signal } : {};
-        await pause(waitMs, undefined, listen).catch((error) => {
-          throw toOutgoingError(error, false);
-        });
-      }
-    },
-    breakerOf: (origin) => breakers.stateOf(origin),
-    stop: () => agent.destroy(),
   };
 }
 
-interface Kit {
+interface Exchange extends Asked {
   readonly config: OutgoingConfig;
   readonly limits: OutgoingLimits;
   readonly agent: Agent;
 }
 
-interface Call {
-  readonly request: OutgoingRequest;
-  readonly url: URL;
-}
-
-type Outcome = OutgoingResponse | OutgoingError;
-
-function isOutOfTime(outcome: Outcome, call: Call): boolean {
-  const isAborted = outcome instanceof OutgoingError && outcome.code === "ERR_OUTGOING_ABORTED";
-  return isAborted && call.request.signal?.aborted !== true && remainingMs(call) <= 0;
-}
-
 /** One request and its whole answer. */
-async function exchange({ limits, agent }: Kit, call: Call): Promise<OutgoingResponse> {
-  const { request, url } = call;
-  const allowedMs = Math.min(request.timeoutMs ?? limits.timeoutMs, remainingMs(call));
-  if (allowedMs <= 0) throw new OutgoingError("ERR_OUTGOING_ABORTED", "the deadline has passed");
-  const expiry = AbortSignal.timeout(Math.ceil(allowedMs));
-  const signal = request.signal ? AbortSignal.any([expiry, request.signal]) : expiry;
+async function exchange(
+  { config, limits, agent, request, url }: Exchange,
+  call: Call,
+): Promise<OutgoingResponse> {
+  const headers = {
+    ...request.headers,
+    // An interval, not a moment: two machines agree about how long a second is.
+    ...(config.tellsTimeout ? { [timeoutHeader]: String(Math.ceil(call.remainingMs())) } : {}),
+  };
   try {
     const answer = await agent.request({
       origin: url.origin,
       path: `${url.pathname}${url.search}`,
       method: request.method,
-      signal,
+      signal: call.signal,
       // The signal above bounds the whole exchange; these would only blur which limit was hit.
       headersTimeout: 0,
       bodyTimeout: 0,
-      ...(request.headers ? { headers: { ...request.headers } } : {}),
+      headers,
       ...(request.body === undefined ? {} : { body: request.body }),
     });
     const body = await readBody(answer.body, limits.responseBytesMax);
     return { status: answer.statusCode, headers: answer.headers, body };
   } catch (error) {
-    throw toOutgoingError(error, expiry.aborted && request.signal?.aborted !== true);
+    throw toOutgoingError(error);
   }
 }
 
@@ -235,46 +275,4 @@ async function readBody(body: Dispatcher.ResponseData["body"], bytesMax: number)
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
-}
-
-function refusalOf(cause: unknown, name: string): OutgoingError {
-  if (isBulkheadRejectedError(cause)) {
-    return new OutgoingError("ERR_OUTGOING_BUSY", `${name}: too many calls wait`, cause);
-  }
-  if (isBreakerOpen(cause)) {
-    return new OutgoingError("ERR_OUTGOING_OPEN", `${name}: the circuit breaker is open`, cause);
-  }
-  return toOutgoingError(cause, false);
-}
-
-function asOutgoingError(error: unknown): OutgoingError {
-  if (error instanceof OutgoingError) return error;
-  throw error;
-}
-
-function settle(outcome: Outcome): OutgoingResponse {
-  if (outcome instanceof OutgoingError) throw outcome;
-  return outcome;
-}
-
-/** Failures that pass, and answers that ask to come back later. */
-function isWorthRetrying(outcome: Outcome): boolean {
-  if (!(outcome instanceof OutgoingError)) {
-    return [429, 502, 503, 504].includes(outcome.status);
-  }
-  return (
-    outcome.code === "ERR_OUTGOING_CONNECT" ||
-    outcome.code === "ERR_OUTGOING_BROKEN" ||
-    outcome.code === "ERR_OUTGOING_TIMEOUT"
-  );
-}
-
-function retryAfterMs(outcome: Outcome): number {
-  if (outcome instanceof OutgoingError) return 0;
-  const seconds = Number(outcome.headers["retry-after"]);
-  return Number.isFinite(seconds) && seconds > 0 ? seconds * 1_000 : 0;
-}
-
-function remainingMs({ request }: Call): number {
-  return (request.deadlineMs ?? Number.POSITIVE_INFINITY) - performance.now();
 }

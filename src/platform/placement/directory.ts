@@ -2,6 +2,7 @@ import pg from "pg";
 import type { TenantId } from "../../kernel/ids.ts";
 import { type DbError, toDbError } from "../db/errors.ts";
 import type { Statement } from "../db/sql.ts";
+import { createPolicy, type DependencyFigures } from "../resilience/resilience.ts";
 import type { DirectoryEntry } from "./entry.ts";
 
 /** How the directory is read. */
@@ -22,6 +23,8 @@ export interface DirectoryReader {
   databases(): Promise<string[]>;
   /** Tenant schemas by database, `shared` first. */
   schemas(): Promise<ReadonlyMap<string, readonly string[]>>;
+  /** What happened to its questions. */
+  figures(): DependencyFigures;
   stop(): Promise<void>;
 }
 
@@ -74,20 +77,43 @@ export function createDirectoryReader(config: DirectoryReaderConfig): DirectoryR
       );
       return new Map(rows.map((row) => [row.name, ["shared", ...(row.schemas ?? []).toSorted()]]));
     },
+    figures: ask.figures,
     query: (statement) => ask.rows(statement.text, statement.values),
     stop: () => ask.stop(),
   };
 }
 
+/** Bounds of the questions to the directory; a breaker, because every request begins with one. */
+export const directoryLimits = {
+  connectTimeoutMs: 2_000,
+  queryTimeoutMs: 5_000,
+  /** Questions that may wait for a connection. */
+  queueMax: 1_000,
+  breakerThreshold: 5,
+  breakerOpenMs: 1_000,
+} as const;
+
 function createAsker(url: () => string) {
+  const policy = createPolicy({
+    name: "postgres/directory",
+    // A connection and a query, one after the other.
+    timeoutMs: directoryLimits.connectTimeoutMs + directoryLimits.queryTimeoutMs,
+    breaker: {
+      failuresInARow: directoryLimits.breakerThreshold,
+      openMs: directoryLimits.breakerOpenMs / 4,
+      openMaxMs: directoryLimits.breakerOpenMs,
+      isFailure: (error) => toDbError(error).code === "ERR_DB_UNAVAILABLE",
+    },
+    bulkhead: { concurrencyMax: connectionsMax, queueMax: directoryLimits.queueMax },
+  });
   let pool: pg.Pool | undefined;
   let stopped = false;
   const open = (): pg.Pool => {
     const made = new pg.Pool({
       connectionString: url(),
       max: connectionsMax,
-      connectionTimeoutMillis: 2_000,
-      query_timeout: 5_000,
+      connectionTimeoutMillis: directoryLimits.connectTimeoutMs,
+      query_timeout: directoryLimits.queryTimeoutMs,
       idleTimeoutMillis: 60_000,
       application_name: "brandos/directory",
       options: "-c search_path=control,platform",
@@ -97,11 +123,13 @@ function createAsker(url: () => string) {
     return made;
   };
   return {
+    figures: policy.figures,
     async rows<Row>(text: string, values: readonly unknown[] = []): Promise<Row[]> {
       if (stopped) throw new Error("the directory is stopped");
       pool ??= open();
+      const opened = pool;
       try {
-        return (await pool.query(text, [...values])).rows as Row[];
+        return (await policy.run(() => opened.query(text, [...values]))).rows as Row[];
       } catch (error) {
         throw toDbError(error, "placement.directory") satisfies DbError;
       }

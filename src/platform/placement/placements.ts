@@ -4,6 +4,7 @@ import type { DatabaseUrls, Placement, Tx } from "../db/db.ts";
 import type { MigrationTarget } from "../db/migrate.ts";
 import { roleUrls } from "../db/roles.ts";
 import { type Statement, sql } from "../db/sql.ts";
+import type { DependencyFigures } from "../resilience/resilience.ts";
 import { createDirectoryReader, type DirectoryReader } from "./directory.ts";
 import type { DirectoryEntry, IsolationStyle, PlacementState } from "./entry.ts";
 
@@ -46,6 +47,8 @@ export interface Placements {
    * cached. @throws DbError
    */
   read<Row>(statement: Statement): Promise<Row[]>;
+  /** What happened to questions to the directory. */
+  figures(): DependencyFigures;
   /** Ends the directory's connections. */
   stop(): Promise<void>;
 }
@@ -107,6 +110,7 @@ export function createPlacements(config: PlacementsConfig): Placements {
     databases: async () => (await directory.databases()).toSorted(homeFirst),
     targets: () => migrationPlaces(directory, ownerUrlOf),
     read: (statement) => directory.query(statement),
+    figures: () => directory.figures(),
     stop: () => directory.stop(),
   };
 }

@@ -1,5 +1,5 @@
 import pg from "pg";
-import { type MigrationLine, migrate } from "../db/migrate.ts";
+import { type MigrationLine, migrate, ownerConnectTimeoutMs } from "../db/migrate.ts";
 import { assertConfinedRole } from "../db/roles.ts";
 import { homeDatabase, type NewPlacement, type Placements } from "./placements.ts";
 
@@ -97,7 +97,13 @@ export async function asOwner<Value>(
   ownerUrl: string,
   work: (client: pg.Client) => Promise<Value>,
 ): Promise<Value> {
-  const client = new pg.Client({ connectionString: ownerUrl, application_name: "brandos/owner" });
+  const client = new pg.Client({
+    connectionString: ownerUrl,
+    application_name: "brandos/owner",
+    connectionTimeoutMillis: ownerConnectTimeoutMs,
+  });
+  // Without a listener an error between two statements would end the process.
+  client.on("error", () => {});
   await client.connect();
   try {
     return await work(client);

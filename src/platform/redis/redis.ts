@@ -1,5 +1,7 @@
 import { Redis as Client, Cluster, Command, type RedisOptions } from "ioredis";
 import { assert } from "../../kernel/assert.ts";
+import type { BreakerState, DependencyFigures } from "../resilience/resilience.ts";
+import { createGuard } from "./guard.ts";
 import type { RedisArgument, RedisNode } from "./node.ts";
 
 export { RedisError, toRedisError } from "./errors.ts";
@@ -12,6 +14,12 @@ export interface RedisLimits {
   readonly connectTimeoutMs: number;
   /** Longest a command may take, milliseconds: then it is answered with an error, done or not. */
   readonly commandTimeoutMs: number;
+  /** Commands in a row without an answer after which a server is believed to be away. */
+  readonly breakerThreshold: number;
+  /** How long its commands are refused at once before one may try, milliseconds. */
+  readonly breakerOpenMs: number;
+  /** The same after it failed again and again. */
+  readonly breakerOpenMaxMs: number;
   /** Longest pause between two attempts to connect, milliseconds. */
   readonly reconnectMaxMs: number;
 }
@@ -20,6 +28,9 @@ export interface RedisLimits {
 export const defaultRedisLimits: RedisLimits = {
   connectTimeoutMs: 1_000,
   commandTimeoutMs: 100,
+  breakerThreshold: 5,
+  breakerOpenMs: 200,
+  breakerOpenMaxMs: 1_000,
   reconnectMaxMs: 1_000,
 };
 
@@ -40,13 +51,17 @@ export interface RedisConfig {
 export type RedisEvent =
   | { readonly kind: "ready"; readonly server: string }
   | { readonly kind: "lost"; readonly server: string }
+  | { readonly kind: "breaker"; readonly server: string; readonly state: BreakerState }
   | { readonly kind: "error"; readonly server: string; readonly error: Error };
 
 /** One server, or one cluster that looks like a server. */
 export interface RedisServer extends RedisNode {
   /** `host:port`. */
   readonly name: string;
-  /** Whether commands may be sent: the connection is made, and the server has loaded its data. */
+  /**
+   * Whether commands may be sent: the connection is made, the server has loaded its data, and it did
+   * not fall silent.
+   */
   isReady(): boolean;
 }
 
@@ -57,6 +72,8 @@ export interface Redis {
   readonly isCluster: boolean;
   /** Resolves when every server is connected, or after so long, milliseconds. */
   untilReady(withinMs: number): Promise<void>;
+  /** What happened to the commands of each server. */
+  figures(): readonly DependencyFigures[];
   /** May be called twice. */
   stop(): Promise<void>;
 }
@@ -64,7 +81,10 @@ export interface Redis {
 /**
  * Connects to servers, and again whenever a connection breaks. Nothing waits for a server that is
  * away: a command that cannot be sent fails at once, one that is not answered in time fails then, and
- * none is sent twice, because nobody knows whether it was done.
+ * none is sent twice, because nobody knows whether it was done. A server that fell silent costs a few
+ * commands their time; then all fail at once until it answers again.
+ *
+ * What commands throw is `RedisError`.
  */
 export function connectRedis(config: RedisConfig): Redis {
   assert(config.urls.length > 0, "there is an address");
@@ -75,11 +95,12 @@ export function connectRedis(config: RedisConfig): Redis {
     : config.urls.map((url) => openServer(url, limits));
   const servers = clients.map((client, at) => {
     const name = config.isCluster ? "cluster" : serverName(config.urls[at] ?? "");
-    return watch(client, name, emit);
+    return watch(client, { name, limits, emit });
   });
   let stopped = false;
   return {
-    servers,
+    servers: servers.map(({ server }) => server),
+    figures: () => servers.map(({ figures }) => figures()),
     isCluster: config.isCluster ?? false,
     async untilReady(withinMs) {
       const late = new Promise<void>((resolve) => setTimeout(resolve, withinMs).unref());
@@ -104,7 +125,6 @@ type AnyClient = Client | Cluster;
 function optionsOf(limits: RedisLimits) {
   return {
     connectTimeout: limits.connectTimeoutMs,
-    commandTimeout: limits.commandTimeoutMs,
     enableOfflineQueue: false,
     // What was sent and not answered may have been done.
     autoResendUnfulfilledCommands: false,
@@ -146,10 +166,25 @@ function openCluster(urls: readonly string[], limits: RedisLimits): Cluster {
   });
 }
 
-function watch(client: AnyClient, name: string, emit: (event: RedisEvent) => void): RedisServer {
+interface Watching {
+  readonly name: string;
+  readonly limits: RedisLimits;
+  readonly emit: (event: RedisEvent) => void;
+}
+
+interface Watched {
+  readonly server: RedisServer;
+  readonly figures: () => DependencyFigures;
+}
+
+function watch(client: AnyClient, { name, limits, emit }: Watching): Watched {
   let ready = false;
+  const guard = createGuard(name, limits, (state) =>
+    emit({ kind: "breaker", server: name, state }),
+  );
   client.on("ready", () => {
     ready = true;
+    guard.reset();
     emit({ kind: "ready", server: name });
   });
   client.on("close", () => {
@@ -158,14 +193,16 @@ function watch(client: AnyClient, name: string, emit: (event: RedisEvent) => voi
   });
   // Without a listener an error of the connection would end the process.
   client.on("error", (error: Error) => emit({ kind: "error", server: name, error }));
-  return {
+  const { send } = guard;
+  const server: RedisServer = {
     name,
-    isReady: () => client.status === "ready",
-    call: (command, ...args) => client.call(command, ...args),
-    callBuffer: (command, ...args) => callForBytes(client, command, args),
-    eval: (script, keys, ...args) => client.eval(script, keys, ...args),
-    evalsha: (sha, keys, ...args) => client.evalsha(sha, keys, ...args),
+    isReady: () => client.status === "ready" && !guard.refuses(),
+    call: (command, ...args) => send(() => client.call(command, ...args)),
+    callBuffer: (command, ...args) => send(() => callForBytes(client, command, args)),
+    eval: (script, keys, ...args) => send(() => client.eval(script, keys, ...args)),
+    evalsha: (sha, keys, ...args) => send(() => client.evalsha(sha, keys, ...args)),
   };
+  return { server, figures: guard.figures };
 }
 
 /**

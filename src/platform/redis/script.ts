@@ -28,7 +28,13 @@ export async function runScript(
   try {
     return await node.evalsha(script.sha, keys.length, ...keys, ...args);
   } catch (error) {
-    if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
+    if (!isUnknownScript(error)) throw error;
     return node.eval(script.text, keys.length, ...keys, ...args);
   }
+}
+
+/** Ours has what the server said as its cause. */
+function isUnknownScript(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return error.message.startsWith("NOSCRIPT") || isUnknownScript(error.cause);
 }

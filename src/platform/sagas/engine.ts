@@ -57,7 +57,11 @@ export interface SagasConfig {
 export const sagasTopic = "sagas";
 
 const hourMs = 3_600_000;
-const undoDefaults: RetryPolicy = { attemptsMax: 8, baseMs: 200, maxMs: 10_000 };
+/**
+ * How an undo is tried again: for some minutes, because what is away comes back, and a person has to
+ * look at what is given up. With 8 attempts a peer that was away for 20 s left runs stuck.
+ */
+export const undoDefaults: RetryPolicy = { attemptsMax: 60, baseMs: 200, maxMs: 10_000 };
 
 /** Makes the sagas of a process; register definitions, then start. */
 export function createSagas(config: SagasConfig): Sagas {

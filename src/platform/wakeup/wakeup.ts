@@ -28,7 +28,11 @@ export interface Wakeup {
   stop(): Promise<void>;
 }
 
-const backoff: Backoff = { baseMs: 100, maxMs: 5_000 };
+/** Pauses before the connection is made again, and how long that may take, milliseconds. */
+export const wakeupDefaults = {
+  connectTimeoutMs: 5_000,
+  backoff: { baseMs: 100, maxMs: 5_000 },
+} as const satisfies { readonly connectTimeoutMs: number; readonly backoff: Backoff };
 
 /**
  * Makes a wake-up over LISTEN and NOTIFY on one connection of its own.
@@ -87,7 +91,7 @@ export function createWakeup(config: WakeupConfig): Wakeup {
   };
   const scheduleReconnect = (attempt: number): void => {
     if (stopped) return;
-    const waitMs = fullJitter(backoff, attempt, Math.random);
+    const waitMs = fullJitter(wakeupDefaults.backoff, attempt, Math.random);
     retry = setTimeout(() => void connect(attempt + 1), waitMs);
     retry.unref();
   };
@@ -127,7 +131,7 @@ async function open(
   const client = new pg.Client({
     connectionString: config.url,
     application_name: "brandos/wakeup",
-    connectionTimeoutMillis: 5_000,
+    connectionTimeoutMillis: wakeupDefaults.connectTimeoutMs,
     keepAlive: true,
     // Two topics may be poked in one turn.
     pipeline: true,

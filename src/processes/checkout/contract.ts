@@ -141,6 +141,11 @@ export type CheckoutFailure =
   | PaymentDeclined
   | OrderUnknown;
 
+/** Longest a checkout waits for its payment before it answers 202, milliseconds. */
+export const settleWaitMs = 15_000;
+/** How a charge without an answer is tried again, durably, by the order's saga. */
+export const chargeRetry = { attemptsMax: 6, baseMs: 200, maxMs: 5_000 } as const;
+
 /** HTTP status of each refusal. */
 export const checkoutFailureStatuses: FailureStatuses<CheckoutFailure> = {
   "checkout.empty": 422,

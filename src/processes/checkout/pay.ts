@@ -7,7 +7,12 @@ import { splitsOnDataErrors } from "../../platform/db/errors.ts";
 import type { EventOrigin } from "../../platform/events/events.ts";
 import { replaceOutcomes } from "../../platform/idempotency/keys.ts";
 import { defineSaga, type SagaDefinition, type SagaEnding } from "../../platform/sagas/sagas.ts";
-import type { CheckoutOutcome, CheckoutStatus, PayOrder } from "./contract.ts";
+import {
+  type CheckoutOutcome,
+  type CheckoutStatus,
+  chargeRetry,
+  type PayOrder,
+} from "./contract.ts";
 import type { Asked, CheckoutDeps } from "./deps.ts";
 import { reservationIdOf } from "./place-batch.ts";
 
@@ -50,7 +55,7 @@ export function definePayOrder(
         "charge",
         ({ ctx }) => deps.payments.charge(ctx, input.payment),
         {
-          retry: { attemptsMax: 6, baseMs: 200, maxMs: 5_000 },
+          retry: chargeRetry,
           timeoutMs: 30_000,
           undo: (_, { ctx }) => giveUp(deps, { ...ctx, tenantId: saga.tenantId }, input),
         },

@@ -5,7 +5,7 @@ import type { CartId } from "../../modules/carts/contract.ts";
 import { Address } from "../../modules/carts/routes.ts";
 import type { OrderId } from "../../modules/orders/contract.ts";
 import { type Route, type RouteReply, route } from "../../platform/http/route.ts";
-import type { CheckoutOutcome, PlaceOrder } from "./contract.ts";
+import { type CheckoutOutcome, type PlaceOrder, settleWaitMs } from "./contract.ts";
 import type { Checkout } from "./index.ts";
 
 const Uuid = Type.String({ format: "uuid" });
@@ -87,9 +87,6 @@ const failures = [
   "checkout.payment_declined",
 ];
 
-/** Longest a checkout waits for its payment before it answers 202, milliseconds. */
-const waitMs = 15_000;
-
 function reply(outcome: CheckoutOutcome): RouteReply {
   const { sagaId: _, failureCode: __, ...body } = outcome;
   return {
@@ -123,7 +120,7 @@ export function checkoutRoutes(checkout: Checkout): readonly Route[] {
           from: { cartId: params.id as CartId },
           payment: body.payment ?? null,
         };
-        const result = await checkout.checkout(ctx, command, waitMs);
+        const result = await checkout.checkout(ctx, command, settleWaitMs);
         return result.ok ? ok(reply(result.value)) : result;
       },
     }),
@@ -157,7 +154,7 @@ export function checkoutRoutes(checkout: Checkout): readonly Route[] {
           payment: body.payment ?? null,
           ...(body.externalReference ? { externalReference: body.externalReference } : {}),
         };
-        const result = await checkout.checkout(ctx, command, waitMs);
+        const result = await checkout.checkout(ctx, command, settleWaitMs);
         return result.ok ? ok(reply(result.value)) : result;
       },
     }),

@@ -10,6 +10,7 @@ import { deleteAppliedWrites } from "../../platform/cache/cache.ts";
 import { deleteOldInvalidations } from "../../platform/cache/postgres-bus.ts";
 import { deleteExpiredCacheEntries } from "../../platform/cache/postgres-tier.ts";
 import type { Db } from "../../platform/db/db.ts";
+import { ownerConnectTimeoutMs } from "../../platform/db/migrate.ts";
 import { purgeIdempotencyKeys } from "../../platform/idempotency/keys.ts";
 import {
   defineJob,
@@ -143,7 +144,12 @@ export async function ensurePartitions(
   schemas: readonly string[],
   range: { readonly from: Date; readonly months: number },
 ): Promise<void> {
-  const client = new pg.Client({ connectionString: ownerUrl });
+  const client = new pg.Client({
+    connectionString: ownerUrl,
+    connectionTimeoutMillis: ownerConnectTimeoutMs,
+  });
+  // Without a listener an error between two statements would end the process.
+  client.on("error", () => {});
   await client.connect();
   try {
     await client.query("set lock_timeout = '5s'");

@@ -1,8 +1,8 @@
-/** Limits retries to a share of the calls, so that they cannot multiply an outage. */
+/** Limits extra attempts to a share of the calls, so that they cannot multiply an outage. */
 export interface RetryBudget {
   /** Counts a first attempt. */
   deposit(): void;
-  /** Takes one retry out, if there is one. */
+  /** Takes one extra attempt out, if there is one. */
   withdraw(): boolean;
 }
 
