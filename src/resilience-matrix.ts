@@ -1,4 +1,5 @@
 import { bankHedge } from "./app.ts";
+import { doorDefaults } from "./modules/tenants/door.ts";
 import { exportLimits } from "./modules/tenants/export.ts";
 import { commitStatusLimits, workDefaults } from "./platform/db/db.ts";
 import { ownerConnectTimeoutMs } from "./platform/db/migrate.ts";
@@ -6,8 +7,10 @@ import { defaultPoolLimits } from "./platform/db/pool.ts";
 import { silenceGraceMs } from "./platform/db/silence.ts";
 import { checkTimeoutMs, readinessCacheMs } from "./platform/http/health.ts";
 import { defaultHttpLimits } from "./platform/http/limits.ts";
+import { limiterDefaults, strictShare } from "./platform/limits/limits.ts";
 import { outgoingDefaults } from "./platform/outgoing/outgoing.ts";
 import { directoryLimits } from "./platform/placement/directory.ts";
+import { defaultRedisLimits } from "./platform/redis/redis.ts";
 import { undoDefaults } from "./platform/sagas/engine.ts";
 import { wakeupDefaults } from "./platform/wakeup/wakeup.ts";
 import { chargeRetry, settleWaitMs } from "./processes/checkout/contract.ts";
@@ -28,6 +31,10 @@ export interface DependencyRow {
   /** What a user sees while it is gone, and after. */
   readonly gone: string;
 }
+
+const redisBreaker =
+  `${defaultRedisLimits.breakerThreshold} commands in a row without an answer; ` +
+  `${ms(defaultRedisLimits.breakerOpenMs)}, doubling to ${ms(defaultRedisLimits.breakerOpenMaxMs)}`;
 
 /** Everything that calls leave the process for. A test of each row breaks the dependency and looks. */
 export const resilienceMatrix = [
@@ -80,8 +87,12 @@ export const resilienceMatrix = [
     retry: "none: the next request asks",
     breaker: `${directoryLimits.breakerThreshold} failures in a row; up to ${ms(directoryLimits.breakerOpenMs)}`,
     queue: `2 connections, ${count(directoryLimits.queueMax)} wait`,
-    slow: "nothing for keys seen in the last 2 s; others 503 `server.unavailable` after the timeout",
-    gone: "nothing for keys seen in the last 2 s; others 503 `server.unavailable` with `Retry-After: 1`, at once",
+    slow:
+      `nothing for keys seen in the last ${ms(doorDefaults.ttlMs)}; others 503 \`server.unavailable\` ` +
+      "after the timeout",
+    gone:
+      `nothing for keys seen in the last ${ms(doorDefaults.ttlMs)}; others 503 \`server.unavailable\` ` +
+      "with `Retry-After: 1`, at once",
   },
   {
     id: "wakeup",
@@ -130,6 +141,30 @@ export const resilienceMatrix = [
     queue: "none",
     slow: "503 `server.unavailable` before the first line; later the stream breaks off",
     gone: 'the same, at once. What has no last line `"end":true` is not whole',
+  },
+  {
+    id: "redis_cache",
+    dependency: "Redis, what shops were answered",
+    usedFor: "answers that one node loaded and all can use; only where `BRANDOS_REDIS_URLS` is set",
+    timeout: `${ms(defaultRedisLimits.commandTimeoutMs)} a command, ${ms(defaultRedisLimits.connectTimeoutMs)} to connect`,
+    retry: "none: nothing is sent twice",
+    breaker: redisBreaker,
+    queue: "none: what cannot be sent fails at once",
+    slow: "nothing: after a few commands each node answers from its own memory and PostgreSQL",
+    gone: "nothing, at once; what changed meanwhile is never answered as it was",
+  },
+  {
+    id: "redis_limits",
+    dependency: "Redis, counted requests",
+    usedFor: "rate limits of all nodes; only where `BRANDOS_REDIS_URLS` is set, else PostgreSQL counts",
+    timeout: `${ms(limiterDefaults.waitMs)} a question`,
+    retry: `none; a store that is away is asked again after ${ms(limiterDefaults.pauseMs)}`,
+    breaker: redisBreaker,
+    queue: "none: tokens are taken ahead in blocks, most requests ask nobody",
+    slow:
+      "nothing, unless a limit is used up: each node counts by itself, up to the limit; payments and other " +
+      `strict routes up to a ${share(strictShare)} of it`,
+    gone: "the same, at once; counted by all again with the first good answer",
   },
   {
     id: "bank",
@@ -203,4 +238,8 @@ function ms(value: number): string {
 
 function count(value: number): string {
   return value.toLocaleString("en-US");
+}
+
+function share(part: number): string {
+  return part === 0.1 ? "tenth" : `${part * 100} %`;
 }

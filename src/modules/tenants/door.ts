@@ -43,6 +43,9 @@ export interface Door {
   stop(): Promise<void>;
 }
 
+/** How long a door believes an answer, milliseconds. */
+export const doorDefaults = { ttlMs: 5_000, freshMs: 2_000 } as const;
+
 type Admission = Result<Principal, AuthenticationFailure>;
 
 const invalid: Admission = fail({ code: "auth.invalid_credential" });
@@ -60,10 +63,10 @@ export function staleAtDoors(tenantId: TenantId): readonly Invalidation[] {
  * the answer when they are 2 s old; nothing of it leaves the process.
  */
 export function createDoor(config: DoorConfig): Door {
-  const { placements, ttlMs = 5_000, onKeyUse } = config;
+  const { placements, ttlMs = doorDefaults.ttlMs, onKeyUse } = config;
   const limits = {
     ttlMs,
-    freshMs: Math.min(2_000, ttlMs),
+    freshMs: Math.min(doorDefaults.freshMs, ttlMs),
     missingTtlMs: ttlMs,
     entriesMax: config.entriesMax ?? 10_000,
     ...(config.invalidations ? { invalidations: config.invalidations } : {}),
