@@ -108,7 +108,7 @@ export const variables = {
     "Requests a minute per brand, over all nodes; 0 for no limit.",
   ),
   BRANDOS_SHOPPER_RATE_PER_MINUTE: whole(
-    { min: 0, max: 1_000_000_000, fallback: 6_000 },
+    { min: 0, max: 1_000_000_000, fallback: 120_000 },
     "Requests a minute per brand and address where shoppers pay, over all nodes; 0 for no limit.",
   ),
   BRANDOS_EXPORTS_MAX: whole(

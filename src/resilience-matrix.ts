@@ -156,7 +156,8 @@ export const resilienceMatrix = [
   {
     id: "redis_limits",
     dependency: "Redis, counted requests",
-    usedFor: "rate limits of all nodes; only where `BRANDOS_REDIS_URLS` is set, else PostgreSQL counts",
+    usedFor:
+      "rate limits of all nodes; only where `BRANDOS_REDIS_URLS` is set, else PostgreSQL counts",
     timeout: `${ms(limiterDefaults.waitMs)} a question`,
     retry: `none; a store that is away is asked again after ${ms(limiterDefaults.pauseMs)}`,
     breaker: redisBreaker,

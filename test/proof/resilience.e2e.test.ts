@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { newId } from "../../src/kernel/ids.ts";
+import { strictShare } from "../../src/platform/limits/limits.ts";
 import { type DependencyId, resilienceMatrix } from "../../src/resilience-matrix.ts";
-import { startNode } from "../../src/testing/nodes.ts";
+import { openTestBrand } from "../../src/testing/brand.ts";
+import { ask, startNode, type TestNode } from "../../src/testing/nodes.ts";
+import { skipWithout } from "../../src/testing/optional.ts";
+import { startRedis, type TestRedis } from "../../src/testing/redis.ts";
 import { testSecrets, until } from "../../src/testing/shop.ts";
 import { startTcpProxy } from "../../src/testing/tcp-proxy.ts";
 import { isCommit } from "../../src/testing/wire-messages.ts";
@@ -32,8 +37,13 @@ const proofs: Readonly<Record<DependencyId, () => Promise<void>>> = {
   health: proveHealth,
   owner: proveOwner,
   export: proveExport,
+  redis_cache: proveRedisCache,
+  redis_limits: proveRedisLimits,
   bank: proveBank,
 };
+
+/** Rows of what is used only where it is installed. */
+const needsRedis: ReadonlySet<DependencyId> = new Set(["redis_cache", "redis_limits"]);
 
 describe("a node whose dependency is slow or gone: what the resiliency matrix says", () => {
   it("has a test of every row, and no other", () => {
@@ -41,7 +51,8 @@ describe("a node whose dependency is slow or gone: what the resiliency matrix sa
     assert.deepEqual(Object.keys(proofs).toSorted(), rows.toSorted());
   });
   for (const { id, dependency } of resilienceMatrix) {
-    it(dependency, async () => {
+    const skip = needsRedis.has(id) && skipWithout("Redis");
+    it(dependency, { skip }, async () => {
       assert.equal((await fragile.purchase().send()).status, 201, "all is well before");
       await proofs[id]();
       await isBack();
@@ -271,4 +282,91 @@ async function ends(purchase: Purchase): Promise<void> {
   const wanted = last === 201 ? ["paid"] : ["cancelled", "refunded"];
   assert.ok(orders.length === 1 && wanted.includes(orders[0] ?? ""), `${last}, ${orders}`);
   assert.equal(payments, 1);
+}
+
+/** Another node of the same shop, with a Redis of its own. */
+async function withRedis(
+  env: Readonly<Record<string, string>>,
+  prove: (node: TestNode, redis: TestRedis) => Promise<void>,
+): Promise<void> {
+  const redis = await startRedis();
+  const { ownerUrl } = fragile.shop.database;
+  const node = await startNode({
+    ownerUrl,
+    bank: fragile.bank,
+    env: { BRANDOS_REDIS_URLS: redis.url, ...env },
+  });
+  try {
+    await prove(node, redis);
+  } finally {
+    await node.kill();
+    await redis.stop();
+  }
+}
+
+/** Breaks a Redis in both ways, one after the other, and looks each time, then when it is back. */
+async function breakRedis(redis: TestRedis, look: (how: string) => Promise<void>): Promise<void> {
+  await look("there");
+  redis.pause();
+  await look("silent");
+  redis.resume();
+  await look("there again");
+  await redis.kill();
+  await look("gone");
+  await redis.start();
+  await look("back, and empty");
+}
+
+async function proveRedisCache(): Promise<void> {
+  await withRedis({}, async (node, redis) => {
+    const { secretKey, publishableKey } = fragile.brand;
+    const listed = await ask(node.url, { method: "GET", path: "/v1/products", key: secretKey });
+    const path = `/v1/products/${listed?.body.items[0].id}`;
+    await breakRedis(redis, async (how) => {
+      const body = { title: `Redis is ${how}` };
+      const idempotencyKey = newId();
+      const change = { method: "PATCH", path, key: secretKey, idempotencyKey, body };
+      assert.equal((await ask(node.url, change))?.status, 200);
+      const look = async () => {
+        const sinceMs = performance.now();
+        const answer = await ask(node.url, { method: "GET", path, key: publishableKey });
+        const tookMs = performance.now() - sinceMs;
+        assert.equal(answer?.status, 200, how);
+        assert.ok(tookMs <= atOnceMs, `${how}: ${tookMs} ms`);
+        return answer?.body.title;
+      };
+      const changedMs = performance.now();
+      await until("the change is seen", async () => (await look()) === body.title);
+      assert.ok(performance.now() - changedMs <= 1_000, how);
+      // Never as it was again.
+      for (let n = 0; n < 20; n++) assert.equal(await look(), body.title);
+      const ready = await ask(node.url, { method: "GET", path: "/health/ready", key: secretKey });
+      assert.equal(ready?.status, 200, how);
+    });
+  });
+}
+
+async function proveRedisLimits(): Promise<void> {
+  const limit = 300;
+  await withRedis({ BRANDOS_RATE_PER_MINUTE: String(limit) }, async (node, redis) => {
+    // Each time another credential, whose limit nobody has touched.
+    await breakRedis(redis, async (how) => {
+      const served = async (path: string) => {
+        const { secretKey: key } = await openTestBrand(fragile.shop.app);
+        let count = 0;
+        for (let n = 0; n < limit + 50; n++) {
+          const sinceMs = performance.now();
+          const answer = await ask(node.url, { method: "GET", path, key });
+          assert.ok(performance.now() - sinceMs <= atOnceMs, how);
+          assert.ok(answer?.status === 200 || answer?.status === 429, how);
+          if (answer.status === 200) count++;
+        }
+        return count;
+      };
+      assert.equal(await served("/v1/products"), limit, `open, ${how}`);
+      const isAway = how === "silent" || how === "gone";
+      const strict = isAway ? limit * strictShare : limit;
+      assert.equal(await served("/v1/api-keys"), strict, `strict, ${how}`);
+    });
+  });
 }

@@ -46,7 +46,7 @@ export const defaultHttpLimits: HttpLimits = {
   ratePerMinute: 1_200_000,
   anonymousRatePerMinute: 6_000,
   tenantRatePerMinute: 2_400_000,
-  shopperRatePerMinute: 6_000,
+  shopperRatePerMinute: 120_000,
   exportsMax: 4,
   streamsMax: 500,
 };

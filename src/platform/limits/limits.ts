@@ -50,6 +50,9 @@ export interface LimiterConfig {
   readonly random?: Random;
 }
 
+/** Times of a limiter that names none, milliseconds. */
+export const limiterDefaults = { waitMs: 100, pauseMs: 1_000 } as const;
+
 /** Tokens of one key that are asked for together with others. */
 export interface LimitAsk {
   readonly policy: LimitPolicy;
@@ -85,7 +88,7 @@ const asksMax = 8;
 /** Makes a limiter over a store. */
 export function createLimiter(config: LimiterConfig): Limiter {
   const { store, keysMax = 50_000, random = Math.random } = config;
-  const { waitMs = 100, pauseMs = 1_000, onEvent = () => {} } = config;
+  const { waitMs, pauseMs, onEvent = () => {} } = { ...limiterDefaults, ...config };
   assert(waitMs >= 10 && waitMs <= 5_000, "a limiter waits for 10 to 5,000 ms");
   const guard = createStoreGuard({ store, waitMs, pauseMs, onEvent });
   const fallback = createMemoryLimitStore();
