@@ -10,7 +10,7 @@ const names = ["a", "b", "c"];
 const beatMs = 20;
 
 /** A way to a tier that can be cut: what is asked then fails. */
-function cuttable(tier: RingMember) {
+function cuttable(tier: () => RingMember) {
   let [isCut, life] = [false, "first"];
   const guard =
     <Args extends readonly unknown[], Value>(call: (...args: Args) => Promise<Value>) =>
@@ -19,16 +19,17 @@ function cuttable(tier: RingMember) {
       return call(...args);
     };
   const way: RingMember = {
-    name: tier.name,
-    read: guard(tier.read),
-    write: guard(tier.write),
-    remove: guard(tier.remove),
-    claim: guard(tier.claim),
-    fill: guard(tier.fill),
-    unclaim: guard(tier.unclaim),
-    epochs: guard(tier.epochs),
-    renew: guard(tier.renew),
-    lift: guard(tier.lift),
+    name: "memory",
+    read: guard((all) => tier().read(all)),
+    write: guard((all) => tier().write(all)),
+    remove: guard((all) => tier().remove(all)),
+    claim: guard((key, leaseMs) => tier().claim(key, leaseMs)),
+    fill: guard((claim, entry) => tier().fill(claim, entry)),
+    unclaim: guard((claim, key) => tier().unclaim(claim, key)),
+    epochs: guard((all) => tier().epochs(all)),
+    knownEpochs: guard((all) => tier().knownEpochs(all)),
+    renew: guard((all) => tier().renew(all)),
+    lift: guard((tags, epochs) => tier().lift(tags, epochs)),
     life: guard(async () => life),
   };
   return {
@@ -51,7 +52,9 @@ function setup() {
   const stops: (() => Promise<void>)[] = [];
   after(() => Promise.all(stops.map((stop) => stop())));
   const open = async (config: Partial<RingTierConfig> = {}) => {
-    const ways = new Map([...tiers].map(([name, tier]) => [name, cuttable(tier)]));
+    const ways = new Map(
+      names.map((name) => [name, cuttable(() => tiers.get(name) as RingMember)]),
+    );
     const members = [...ways].map(([name, { way }]) => ({ name, tier: way }));
     const events: MembershipEvent[] = [];
     const onEvent = (event: MembershipEvent) => events.push(event);
@@ -238,6 +241,24 @@ describe("a ring of tiers", () => {
       for (const other of names) there.way(other).mend();
       await until(() => [...there.ring.states().values()].every((state) => state === "live"));
     }
+  });
+
+  it("keeps the epochs of tags when a member is emptied, and begins those no member knows", async () => {
+    const { open, tiers } = setup();
+    const { ring, way } = await open();
+    const tags = Array.from({ length: 30 }, () => newId());
+    const before = await ring.epochs(tags);
+    for (const name of names) {
+      way(name).cut();
+      await ring.epochs(tags);
+      tiers.set(name, createMemorySharedTier());
+      way(name).mend();
+      await until(() => ring.states().get(name) === "live");
+      assert.deepEqual(await ring.epochs(tags), before);
+    }
+    for (const name of names) tiers.set(name, createMemorySharedTier());
+    const begun = await ring.epochs(tags);
+    assert(begun.every((epoch, at) => epoch > (before[at] ?? 0)));
   });
 
   it("lets no epoch go back when the member with the largest is lost", async () => {
