@@ -95,10 +95,11 @@ export async function run({ quick, log }: BenchOptions): Promise<BenchResult> {
   const requests = createRequests();
   const peers = await openPeers(notes);
   const raw = compareRaw(requests, ms, peers?.raw ?? [], note);
+  const half = compareHalf(requests, ms, peers?.half ?? [], note);
   const hit = await compareHits(requests, ms, peers?.loading ?? [], note);
   await compareStampedes(peers?.loading ?? [], note);
   compareEviction(quick, notes, note);
-  const ratios = [...raw.ratios(), ...hit.ratios(raw.peerGet)];
+  const ratios = [...raw.ratios(), ...half, ...hit.ratios(raw.peerGet)];
   return {
     bench: "cache",
     ours: hit.ours,
@@ -139,6 +140,7 @@ interface LoadingPeer {
 
 interface Peers {
   readonly raw: readonly RawPeer[];
+  readonly half: readonly RawPeer[];
   readonly loading: readonly LoadingPeer[];
 }
 
@@ -205,6 +207,39 @@ function compareRaw(
             { beside: "raw set of lru-cache", ratio: ourSet / Math.max(...peerSets) },
           ],
   };
+}
+
+/** A store with room for half of what is asked for: what is not found is set, and something evicted. */
+function compareHalf(
+  requests: Requests,
+  ms: number,
+  peers: readonly RawPeer[],
+  note: (row: Row) => void,
+): readonly Ratio[] {
+  const store = createLocalStore<Item>({ bytesMax: 1e9, entriesMax: entries / 2 });
+  const placing = { sizeBytes: 100, expiresAtMs: Number.POSITIVE_INFINITY };
+  const item = itemOf("a");
+  const measure = (subject: string, get: (request: Request) => unknown, set: typeof get) => {
+    let found = 0;
+    let asked = 0;
+    const perSecond = measureSync(requests, ms, (request) => {
+      asked++;
+      if (get(request) === undefined) return set(request);
+      return ++found;
+    });
+    note({ what: "get, else set", subject, perSecond, hits: percent(found / asked) });
+    return perSecond;
+  };
+  const ours = measure(
+    "ours",
+    ({ tenantId, key }) => store.get(tenantId, key, 0),
+    ({ tenantId, key }) => store.set(tenantId, key, item, placing),
+  );
+  return peers.map((peer) => {
+    const get = ({ joined }: Request) => peer.get(joined);
+    const theirs = measure(peer.name, get, ({ joined }) => peer.set(joined, item));
+    return { beside: "get, else set of lru-cache with room for half", ratio: ours / theirs };
+  });
 }
 
 async function compareHits(

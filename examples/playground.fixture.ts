@@ -28,6 +28,7 @@ const lines: readonly MigrationLine[] = [
   "sagas",
   "idempotency",
   "locks",
+  "cache",
 ].map((name) => ({
   name: `platform/${name}`,
   scope: "platform",

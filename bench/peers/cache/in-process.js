@@ -10,6 +10,7 @@ import { LRUCache } from "lru-cache";
  */
 export function createSubjects(entriesMax, load) {
   const plain = new LRUCache({ max: entriesMax });
+  const half = new LRUCache({ max: entriesMax / 4 });
   const bounded = new LRUCache({
     max: entriesMax,
     maxSize: 1e9,
@@ -33,6 +34,10 @@ export function createSubjects(entriesMax, load) {
         get: (key) => bounded.get(key),
         set: (key, value) => bounded.set(key, value),
       },
+    ],
+    /** Room for half of what is asked for. */
+    half: [
+      { name: "lru-cache", get: (key) => half.get(key), set: (key, value) => half.set(key, value) },
     ],
     /** Loads what it does not have. */
     loading: [

@@ -1,3 +1,4 @@
+import { assert } from "../../kernel/assert.ts";
 import type { TenantId } from "../../kernel/ids.ts";
 import {
   type Desk,
@@ -11,6 +12,8 @@ import {
 import { CacheError } from "./errors.ts";
 import { fetchAll } from "./fetching.ts";
 
+/** Longest key, characters. */
+const keyLengthMax = 1_000;
 /** While a value is refreshed, nobody else tries to, milliseconds. */
 const refreshPauseMs = 1_000;
 
@@ -88,6 +91,7 @@ function begin<Value>(
   key: string,
   how: Pick<Flight<Value>, "notBefore" | "refreshed">,
 ): Flight<Value> {
+  assert(key.length <= keyLengthMax, `a key has up to ${keyLengthMax} characters`);
   const { promise, resolve, reject } = Promise.withResolvers<Landed<Value>>();
   const tags = desk.tagsOfKey(key);
   const flight = { tenantId, key, tags, ...how, done: promise, land: resolve, fail: reject };

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { newId, type TenantId } from "../../kernel/ids.ts";
-import { createBus, setup } from "./cache.fixture.ts";
+import { createBus, settle, setup } from "./cache.fixture.ts";
 import { type Cache, createCache } from "./cache.ts";
 import { createFaultyTier } from "./faulty-tier.fixture.ts";
 
@@ -46,16 +46,26 @@ describe("a cache", () => {
     assert.deepEqual(cache.getMany(tenantId, ["a", "none"]), [at("a"), undefined]);
   });
 
-  it("keeps tenants apart", async () => {
-    const { cache, loads, tenantId, at } = setup();
-    const other = newId<"tenant">();
-    assert.equal(await cache.get(tenantId, "a"), at("a"));
-    assert.equal(await cache.get(other, "a"), `${other}/a@0`);
-    assert.equal(cache.get(tenantId, "a"), at("a"));
-    await cache.invalidate(other);
-    assert.equal(cache.get(tenantId, "a"), at("a"));
-    assert.equal(loads.length, 2);
-  });
+  for (const tier of [undefined, createFaultyTier()]) {
+    it(`keeps tenants apart, ${tier ? "over" : "without"} a tier`, async () => {
+      const { cache, config, loads, tenantId, at } = setup(tier ? { tier } : {});
+      const other = newId<"tenant">();
+      await settle(cache, tenantId, "a");
+      await settle(cache, other, "a");
+      assert.equal(cache.get(tenantId, "a"), at("a"));
+      assert.equal(cache.get(other, "a"), `${other}/a@0`);
+      if (tier) {
+        const node = createCache(config);
+        assert.equal(await node.get(tenantId, "a"), at("a"));
+        assert.equal(await node.get(other, "a"), `${other}/a@0`);
+        assert.equal(loads.length, 2, "one tenant's value pushed out the other's");
+      }
+      await cache.invalidate(other);
+      assert.equal(cache.get(tenantId, "a"), at("a"));
+      assert.equal(await createCache(config).get(other, "a"), `${other}/a@0`);
+      assert.equal(loads.length, 3);
+    });
+  }
 
   it("tells all who wait that a load failed, and tries again for the next", async () => {
     const { cache, loads, tenantId, at, source } = setup();

@@ -150,14 +150,13 @@ async function applyDue<Value>(queue: Queue<Value>): Promise<void> {
   let waiting = 0;
   for (const database of databases()) {
     try {
-      let tenants: readonly TenantId[];
+      let applied: number;
       do {
-        tenants = await db.platform(database, (tx) => tenantsDue(tx, name));
-        const applied: boolean[] = [];
-        for (const tenantId of tenants) applied.push(await applyTenant(queue, tenantId));
-        // Others are at work on the rest.
-        if (!applied.includes(true)) break;
-      } while (tenants.length > 0);
+        const tenants = await db.platform(database, (tx) => tenantsDue(tx, name));
+        applied = 0;
+        for (const tenantId of tenants) applied += await tryTenant(queue, tenantId);
+        // With nothing applied, others are at work on the rest.
+      } while (applied > 0);
       waiting += await db.platform(database, (tx) => countWaiting(tx, name, waitingMax));
     } catch (error) {
       queue.emit({ kind: "look_failed", cache: name, error });
@@ -166,8 +165,18 @@ async function applyDue<Value>(queue: Queue<Value>): Promise<void> {
   queue.isFull = waiting >= waitingMax;
 }
 
-/** Applies what is due of one tenant. @returns whether anything was */
-async function applyTenant<Value>(queue: Queue<Value>, tenantId: TenantId): Promise<boolean> {
+/** Applies what is due of one tenant; one that cannot be reached holds up no other. @returns how many */
+async function tryTenant<Value>(queue: Queue<Value>, tenantId: TenantId): Promise<number> {
+  try {
+    return await applyTenant(queue, tenantId);
+  } catch (error) {
+    queue.emit({ kind: "look_failed", cache: queue.config.name, error });
+    return 0;
+  }
+}
+
+/** Applies what is due of one tenant, in batches. @returns how many writes */
+async function applyTenant<Value>(queue: Queue<Value>, tenantId: TenantId): Promise<number> {
   const { batchMax = 500 } = queue.config;
   let applied = 0;
   for (;;) {
@@ -181,7 +190,7 @@ async function applyTenant<Value>(queue: Queue<Value>, tenantId: TenantId): Prom
         if (alone.error) await putOff(queue, tenantId, alone.writes, alone.error);
       }
     }
-    if (outcome.writes.length < batchMax) return applied > 0;
+    if (outcome.writes.length < batchMax) return applied;
   }
 }
 

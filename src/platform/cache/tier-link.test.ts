@@ -98,7 +98,7 @@ describe("bytes in the shared tier", () => {
   it("lie under names a tier can take, whatever the key", async () => {
     const tier = createFaultyTier();
     const { cache, tenantId } = setup({ tier, tagsOfKey: () => ["Größe / ✂"] });
-    const keys = ["ß", "a b", "x".repeat(5_000), "~", "=", "a\nb"];
+    const keys = ["ß", "a b", "x".repeat(1_000), "~", "=", "a\nb"];
     await cache.getMany(tenantId, keys);
     for (const key of keys) await settle(cache, tenantId, key);
     const names = [...tier.values.keys()];

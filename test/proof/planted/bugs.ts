@@ -206,4 +206,28 @@ export const plantedBugs: readonly PlantedBug[] = [
     replace: 'paid: ["fulfilled", "refunded", "cancelled"],',
     tests: ["src/modules/orders/order.test.ts", refundsTest],
   },
+  {
+    name: "the tenant is left out of a cache's keys",
+    promise: "S9",
+    file: "src/platform/cache/tier-names.ts",
+    find: "keyOf: (tenantId, key) => `${scope}:${tenantId}=${plain(key)}`,",
+    replace: "keyOf: (_tenantId, key) => `${scope}:=${plain(key)}`,",
+    tests: ["src/platform/cache/cache.test.ts"],
+  },
+  {
+    name: "what was being loaded when it was invalidated is cached",
+    promise: "B10",
+    file: "src/platform/cache/invalidating.ts",
+    find: "  overtake(desk, invalidation);\n",
+    replace: "",
+    tests: ["src/platform/cache/cache.test.ts"],
+  },
+  {
+    name: "a shared tier that was away is read before it heard what was removed",
+    promise: "B10",
+    file: "src/platform/cache/tier-link.ts",
+    find: "if (link.isAway || !(await isTold(link))) return undefined;",
+    replace: "if (link.isAway) return undefined;",
+    tests: ["src/platform/cache/cache.sim.test.ts"],
+  },
 ];
