@@ -177,7 +177,12 @@ function createReader(node: RedisNode, isCluster: boolean): Reader {
       });
     },
   });
-  return async (keys) => (keys.length === 0 ? [] : reads.submit("", keys));
+  return async (keys) => {
+    if (keys.length === 0) return [];
+    // A large read is worth a command of its own.
+    if (keys.length > 10) return ((await node.callBuffer("mget", ...keys)) as unknown[]).map(found);
+    return reads.submit("", keys);
+  };
 }
 
 function createWriter(
