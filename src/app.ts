@@ -301,7 +301,7 @@ async function openDatabases(
     name,
     wakeup: createWakeup({
       url: placements.urlsOf(name).platform,
-      topics: [...jobTopics, eventsTopic, locksTopic],
+      topics: [...jobTopics, eventsTopic, locksTopic, invalidationsTopic],
       onError: (err) => log.warn({ err, database: name }, "the wake-up connection broke"),
     }),
   }));

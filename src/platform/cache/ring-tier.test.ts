@@ -4,47 +4,11 @@ import { newId } from "../../kernel/ids.ts";
 import { createMemorySharedTier } from "./memory-tier.ts";
 import type { RingMember } from "./ring-member.ts";
 import { createRingTier, type MembershipEvent, type RingTierConfig } from "./ring-tier.ts";
+import { cuttable } from "./ring-way.fixture.ts";
 import { sharedTierSuite } from "./shared-tier.fixture.ts";
 
 const names = ["a", "b", "c"];
 const beatMs = 20;
-
-/** A way to a tier that can be cut: what is asked then fails. */
-function cuttable(tier: () => RingMember) {
-  let [isCut, life] = [false, "first"];
-  const guard =
-    <Args extends readonly unknown[], Value>(call: (...args: Args) => Promise<Value>) =>
-    async (...args: Args): Promise<Value> => {
-      if (isCut) throw new Error("cut");
-      return call(...args);
-    };
-  const way: RingMember = {
-    name: "memory",
-    read: guard((all) => tier().read(all)),
-    write: guard((all) => tier().write(all)),
-    remove: guard((all) => tier().remove(all)),
-    claim: guard((key, leaseMs) => tier().claim(key, leaseMs)),
-    fill: guard((claim, entry) => tier().fill(claim, entry)),
-    unclaim: guard((claim, key) => tier().unclaim(claim, key)),
-    epochs: guard((all) => tier().epochs(all)),
-    knownEpochs: guard((all) => tier().knownEpochs(all)),
-    renew: guard((all) => tier().renew(all)),
-    lift: guard((tags, epochs) => tier().lift(tags, epochs)),
-    life: guard(async () => life),
-  };
-  return {
-    way,
-    cut: () => {
-      isCut = true;
-    },
-    mend: () => {
-      isCut = false;
-    },
-    restart: () => {
-      life = newId();
-    },
-  };
-}
 
 /** Servers, and rings over them, each with ways of its own. */
 function setup() {

@@ -244,6 +244,14 @@ export const plantedBugs: readonly PlantedBug[] = [
     file: "src/platform/cache/ring-membership.ts",
     find: 'if (member.state === "away") await deliver(member);',
     replace: 'member.state = "live";',
+    tests: ["src/platform/cache/ring-tier.sim.test.ts", "src/platform/cache/ring-tier.test.ts"],
+  },
+  {
+    name: "a process that begins believes what nobody looked after",
+    promise: "B10",
+    file: "src/platform/cache/ring-membership.ts",
+    find: "if (!isVouchedFor) missed.add({ isAll: true });",
+    replace: "",
     tests: ["src/platform/cache/ring-tier.test.ts"],
   },
   {
