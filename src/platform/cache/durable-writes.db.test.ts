@@ -63,6 +63,17 @@ describe("durable writes behind", async () => {
       ).map(({ key, amount }) => [key, amount]),
     );
 
+  /** Waits until somebody waits for a lock in this database. */
+  const untilBlocked = async () => {
+    for (;;) {
+      const waiting = await database.query(
+        `select from pg_stat_activity
+         where datname = current_database() and wait_event_type = 'Lock'`,
+      );
+      if (waiting.length > 0) return;
+    }
+  };
+
   it("are acknowledged before they are applied, and the last of a key is applied once", async () => {
     const { tenantId, writes, put, events } = setup();
     await put("a", 1);
@@ -171,6 +182,53 @@ describe("durable writes behind", async () => {
     await put("a", 2);
     await writes.flush();
     assert.deepEqual(await prices(tenantId), { a: 2 });
+  });
+
+  it("that come while an older one of the key is being given up are not given up with it", async () => {
+    let later: Promise<unknown> | undefined;
+    let failures = 0;
+    const { tenantId, put, writes } = setup({
+      attemptsMax: 1,
+      async sink(tx, given) {
+        if (given.some(({ value }) => value === 1)) {
+          // The second failure, of the write alone, is what parks it.
+          if (++failures === 2) {
+            later = put("a", 2);
+            await untilBlocked();
+          }
+          throw new Error("poison");
+        }
+        await sink(tx, given);
+      },
+    });
+    await put("a", 1);
+    await writes.flush();
+    await later;
+    await writes.flush();
+    assert.equal(failures, 2);
+    assert.deepEqual(await prices(tenantId), { a: 2 });
+  });
+
+  it("that one process is applying are passed over by the others, who go on with the rest", async () => {
+    const gate = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    const { tenantId, config, put } = setup();
+    await put("slow", 1);
+    const slow = createDurableWrites({
+      ...config,
+      async sink(tx, given) {
+        begun.resolve();
+        await gate.promise;
+        await sink(tx, given);
+      },
+    }).flush();
+    await begun.promise;
+    await put("b", 2);
+    await createDurableWrites(config).flush();
+    assert.deepEqual(await prices(tenantId), { b: 2 });
+    gate.resolve();
+    await slow;
+    assert.deepEqual(await prices(tenantId), { b: 2, slow: 1 });
   });
 
   it("go with the transaction they are part of, or not at all", async () => {

@@ -78,6 +78,18 @@ describe("writing through", () => {
       assert.equal(await cache.get(tenantId, "a"), "1");
     });
 
+    it(`does not keep a write that another one followed before it ended, ${where}`, async () => {
+      const { cache, rows, tenantId, source } = setup(tier);
+      const gate = Promise.withResolvers<void>();
+      source.afterWrite = ([put]) => (put?.value === "1" ? gate.promise : Promise.resolve());
+      const first = cache.put(tenantId, "a", "1");
+      while (rows.get("a") !== "1") await nextTurn();
+      await cache.put(tenantId, "a", "2");
+      gate.resolve();
+      await first;
+      assert.equal(await cache.get(tenantId, "a"), "2");
+    });
+
     it(`drops what was loaded while it was written, ${where}`, async () => {
       const { cache, tenantId, source, rows } = setup(tier);
       rows.set("a", "0");
