@@ -16,6 +16,7 @@ import {
 } from "./modules/payments/index.ts";
 import { documentsQueue, receiptJobs, receiptSubscription } from "./modules/receipts/index.ts";
 import { createTenants, type Tenants } from "./modules/tenants/index.ts";
+import { invalidationsTopic } from "./platform/cache/announce.ts";
 import { createDb, type Db } from "./platform/db/db.ts";
 import { type Failpoint, withFailpoints } from "./platform/db/failpoints.ts";
 import { migrate } from "./platform/db/migrate.ts";
