@@ -72,7 +72,7 @@ export function createRingTier(config: RingTierConfig): RingTier {
     async stop() {
       await Promise.all([...members.values()].map((member) => member.stop()));
     },
-    read: (keys) => readFirst(ownersOf, keys),
+    read: (keys) => (keys.length === 1 ? readOne(ownersOf, keys) : readFirst(ownersOf, keys)),
     write: (entries) => reachAll(ownersOf, entries, keyOf, (member, part) => member.write(part)),
     remove: (keys) => reachAll(ownersOf, keys, itself, (member, part) => member.remove(part)),
     renew: async (tags) => {
@@ -99,6 +99,19 @@ const keyOf = ({ key }: TierWrite) => key;
 
 function away(what: string): RingTierError {
   return new RingTierError(`no member of the ring that keeps ${what} answers`);
+}
+
+/** What most reads are: without sorting keys by owner. */
+async function readOne(
+  ownersOf: OwnersOf,
+  keys: readonly string[],
+): Promise<readonly (Buffer | undefined)[]> {
+  const [key = ""] = keys;
+  for (const owner of ownersOf(key)) {
+    const found = owner.isLive() && (await owner.read(keys).catch(() => undefined));
+    if (found) return found;
+  }
+  throw away(key);
 }
 
 /** Asks for every key the first of its owners that answers; a round for each one that fails. */
