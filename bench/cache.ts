@@ -45,42 +45,56 @@ function createRequests() {
 type Requests = ReturnType<typeof createRequests>;
 type Request = Requests["items"][number];
 
-/** Calls a second, the best of several rounds: others use the machine too. */
-function measureSync({ items, order }: Requests, ms: number, call: (request: Request) => unknown) {
-  let best = 0;
-  let sum = 0;
-  for (let round = 0; round < 5; round++) {
-    const begin = performance.now();
-    let calls = 0;
-    while (performance.now() - begin < ms / 5) {
-      for (const at of order) if (call(items[at] as Request) !== undefined) sum++;
-      calls += order.length;
+/** Something that is asked for again and again. */
+interface Subject {
+  readonly name: string;
+  readonly call: (request: Request) => unknown;
+}
+
+/** Rounds of each subject, in turns: whoever else uses the machine disturbs all of them alike. */
+const rounds = 5;
+
+/** @returns calls a second of each subject, in its best round */
+function measureSync({ items, order }: Requests, ms: number, subjects: readonly Subject[]) {
+  const best = subjects.map(() => 0);
+  for (let round = 0; round < rounds; round++) {
+    for (const [index, { call }] of subjects.entries()) {
+      const begin = performance.now();
+      let calls = 0;
+      let found = 0;
+      while (performance.now() - begin < ms / rounds) {
+        for (const at of order) if (call(items[at] as Request) !== undefined) found++;
+        calls += order.length;
+      }
+      if (found === 0) throw new Error("nothing was found");
+      const perSecond = Math.round((calls / (performance.now() - begin)) * 1_000);
+      best[index] = Math.max(best[index] ?? 0, perSecond);
     }
-    best = Math.max(best, (calls / (performance.now() - begin)) * 1_000);
   }
-  if (sum === 0) throw new Error("nothing was found");
-  return Math.round(best);
+  return best;
 }
 
 /** The same for calls that are awaited, one after the other. */
 async function measureAsync(
   { items, order }: Requests,
   ms: number,
-  call: (request: Request) => unknown,
-) {
-  let best = 0;
-  for (let round = 0; round < 5; round++) {
-    const begin = performance.now();
-    let calls = 0;
-    while (performance.now() - begin < ms / 5) {
-      for (let index = 0; index < 4_096; index++) {
-        await call(items[order[(calls + index) % order.length] as number] as Request);
+  subjects: readonly Subject[],
+): Promise<readonly number[]> {
+  const best = subjects.map(() => 0);
+  for (let round = 0; round < rounds; round++) {
+    for (const [index, { call }] of subjects.entries()) {
+      const begin = performance.now();
+      let calls = 0;
+      while (performance.now() - begin < ms / rounds) {
+        for (let at = 0; at < 4_096; at++, calls++) {
+          await call(items[order[calls % order.length] as number] as Request);
+        }
       }
-      calls += 4_096;
+      const perSecond = Math.round((calls / (performance.now() - begin)) * 1_000);
+      best[index] = Math.max(best[index] ?? 0, perSecond);
     }
-    best = Math.max(best, (calls / (performance.now() - begin)) * 1_000);
   }
-  return Math.round(best);
+  return best;
 }
 
 /** Hits of the local store and of the whole cache beside the libraries people use. */
@@ -94,24 +108,25 @@ export async function run({ quick, log }: BenchOptions): Promise<BenchResult> {
   };
   const requests = createRequests();
   const peers = await openPeers(notes);
-  const raw = compareRaw(requests, ms, peers?.raw ?? [], note);
+  const { ours, map, ratios: raw } = await compareHits(requests, ms, peers, note);
   const half = compareHalf(requests, ms, peers?.half ?? [], note);
-  const hit = await compareHits(requests, ms, peers?.loading ?? [], note);
+  const loading = await compareLoading(requests, ms, peers?.loading ?? [], note);
   await compareStampedes(peers?.loading ?? [], note);
   compareEviction(quick, notes, note);
-  const ratios = [...raw.ratios(), ...half, ...hit.ratios(raw.peerGet)];
+  const ratios = [...raw, ...half, ...loading];
   return {
     bench: "cache",
-    ours: hit.ours,
+    ours,
     unit: "hits a second in the process, through the whole cache",
     peers: Object.fromEntries(
       rows
-        .filter(({ what, subject }) => what === "hit" && subject !== "ours")
+        .filter(({ what, subject }) => what !== "eviction" && !subject.startsWith("ours"))
+        .filter(({ what }) => what === "get" || what === "get, awaited")
         .map(({ subject, perSecond }) => [subject, Number(perSecond)]),
     ),
     ratio: ratios.length > 0 ? round(Math.min(...ratios.map(({ ratio }) => ratio))) : null,
-    limit: raw.map,
-    ofLimit: round(hit.ours / raw.map),
+    limit: map,
+    ofLimit: round(ours / map),
     rows,
     notes: [
       ...ratios.map(({ beside, ratio }) => `${round(ratio)} x ${beside}`),
@@ -165,48 +180,78 @@ async function openPeers(notes: string[]): Promise<Peers | undefined> {
 
 const itemOf = (key: string): Item => ({ id: key, title: `Product ${key}` });
 
-function compareRaw(
+const hour = 3_600_000;
+
+/** Opens a cache that holds everything that will be asked for. */
+async function openFilled({ items }: Requests) {
+  const cache = createCache<Item>({
+    ...{ name: "bench", ttlMs: hour, entriesMax: entries * 2, bytesMax: 1e9 },
+    load: async (_, keys) => keys.map(itemOf),
+  });
+  for (const { tenantId, key } of items) await cache.get(tenantId, key);
+  return cache;
+}
+
+async function compareHits(
   requests: Requests,
   ms: number,
-  peers: readonly RawPeer[],
+  peers: Peers | undefined,
   note: (row: Row) => void,
 ) {
   const map = new Map<string, Item>();
   const store = createLocalStore<Item>({ bytesMax: 1e9, entriesMax: entries * 2 });
+  const cache = await openFilled(requests);
   const placing = { sizeBytes: 100, expiresAtMs: Number.POSITIVE_INFINITY };
   const item = itemOf("a");
+  const raw = peers?.raw ?? [];
   for (const { tenantId, key, joined } of requests.items) {
     map.set(joined, item);
     store.set(tenantId, key, item, placing);
-    for (const peer of peers) peer.set(joined, item);
+    for (const peer of raw) peer.set(joined, item);
   }
-  const get = (subject: string, call: (request: Request) => unknown) => {
-    const perSecond = measureSync(requests, ms, call);
-    note({ what: "raw get", subject, perSecond });
-    return perSecond;
-  };
-  const set = (subject: string, call: (request: Request) => unknown) => {
-    const perSecond = measureSync(requests, ms, call);
-    note({ what: "raw set", subject, perSecond });
-    return perSecond;
-  };
-  const mapGet = get("Map", ({ joined }) => map.get(joined));
-  const ourGet = get("ours", ({ tenantId, key }) => store.get(tenantId, key, 0));
-  const peerGets = peers.map((peer) => get(peer.name, ({ joined }) => peer.get(joined)));
-  const ourSet = set("ours", ({ tenantId, key }) => store.set(tenantId, key, item, placing));
-  const peerSets = peers.map((peer) => set(peer.name, ({ joined }) => peer.set(joined, item)));
-  const peerGet = Math.max(0, ...peerGets);
-  return {
-    map: mapGet,
-    peerGet,
-    ratios: (): readonly Ratio[] =>
-      peers.length === 0
-        ? []
-        : [
-            { beside: "raw get of lru-cache, by the local store", ratio: ourGet / peerGet },
-            { beside: "raw set of lru-cache", ratio: ourSet / Math.max(...peerSets) },
-          ],
-  };
+  const getters: readonly Subject[] = [
+    { name: "Map", call: ({ joined }) => map.get(joined) },
+    { name: "ours, the whole cache", call: ({ tenantId, key }) => cache.get(tenantId, key) },
+    { name: "ours, the local store", call: ({ tenantId, key }) => store.get(tenantId, key, 0) },
+    ...raw.map(({ name, get }) => ({ name, call: ({ joined }: Request) => get(joined) })),
+  ];
+  const setters: readonly Subject[] = [
+    {
+      name: "ours, the local store",
+      call: ({ tenantId, key }) => store.set(tenantId, key, item, placing),
+    },
+    ...raw.map(({ name, set }) => ({ name, call: ({ joined }: Request) => set(joined, item) })),
+  ];
+  const gets = tell("get", getters, measureSync(requests, ms, getters), note);
+  const [mapGets = 0, ours = 0, storeGets = 0, ...peerGets] = gets;
+  const [storeSets = 0, ...peerSets] = tell(
+    "set",
+    setters,
+    measureSync(requests, ms, setters),
+    note,
+  );
+  const ratios: readonly Ratio[] =
+    raw.length === 0
+      ? []
+      : [
+          { beside: "get of lru-cache, by the whole cache", ratio: ours / Math.max(...peerGets) },
+          { beside: "get of lru-cache, by the store", ratio: storeGets / Math.max(...peerGets) },
+          { beside: "set of lru-cache, by the store", ratio: storeSets / Math.max(...peerSets) },
+        ];
+  return { ours, map: mapGets, ratios };
+}
+
+/** Notes what some subjects reached. @returns it */
+function tell(
+  what: string,
+  subjects: readonly Subject[],
+  reached: readonly number[],
+  note: (row: Row) => void,
+): readonly number[] {
+  for (const [at, { name: subject }] of subjects.entries()) {
+    note({ what, subject, perSecond: reached[at] ?? 0 });
+  }
+  return reached;
 }
 
 /** A store with room for half of what is asked for: what is not found is set, and something evicted. */
@@ -219,61 +264,55 @@ function compareHalf(
   const store = createLocalStore<Item>({ bytesMax: 1e9, entriesMax: entries / 2 });
   const placing = { sizeBytes: 100, expiresAtMs: Number.POSITIVE_INFINITY };
   const item = itemOf("a");
-  const measure = (subject: string, get: (request: Request) => unknown, set: typeof get) => {
-    let found = 0;
-    let asked = 0;
-    const perSecond = measureSync(requests, ms, (request) => {
-      asked++;
+  const subjectOf = (name: string, get: Subject["call"], set: Subject["call"]) => {
+    const counts = { asked: 0, found: 0 };
+    const call = (request: Request) => {
+      counts.asked++;
       if (get(request) === undefined) return set(request);
-      return ++found;
-    });
-    note({ what: "get, else set", subject, perSecond, hits: percent(found / asked) });
-    return perSecond;
+      return ++counts.found;
+    };
+    return { name, call, counts };
   };
-  const ours = measure(
-    "ours",
-    ({ tenantId, key }) => store.get(tenantId, key, 0),
-    ({ tenantId, key }) => store.set(tenantId, key, item, placing),
-  );
-  return peers.map((peer) => {
-    const get = ({ joined }: Request) => peer.get(joined);
-    const theirs = measure(peer.name, get, ({ joined }) => peer.set(joined, item));
-    return { beside: "get, else set of lru-cache with room for half", ratio: ours / theirs };
-  });
+  const subjects = [
+    subjectOf(
+      "ours, the local store",
+      ({ tenantId, key }) => store.get(tenantId, key, 0),
+      ({ tenantId, key }) => store.set(tenantId, key, item, placing),
+    ),
+    ...peers.map((peer) =>
+      subjectOf(
+        peer.name,
+        ({ joined }) => peer.get(joined),
+        ({ joined }) => peer.set(joined, item),
+      ),
+    ),
+  ];
+  const [ours = 0, ...theirs] = measureSync(requests, ms, subjects);
+  for (const [at, { name: subject, counts }] of subjects.entries()) {
+    const hits = percent(counts.found / counts.asked);
+    note({ what: "get, else set", subject, perSecond: [ours, ...theirs][at] ?? 0, hits });
+  }
+  const beside = "get, else set of lru-cache with room for half";
+  return theirs.map((perSecond) => ({ beside, ratio: ours / perSecond }));
 }
 
-async function compareHits(
+/** A hit as most code asks for one: awaited. */
+async function compareLoading(
   requests: Requests,
   ms: number,
   peers: readonly LoadingPeer[],
   note: (row: Row) => void,
-) {
-  const cache = createCache<Item>({
-    ...{ name: "bench", ttlMs: 3_600_000, entriesMax: entries * 2, bytesMax: 1e9 },
-    load: async (_, keys) => keys.map(itemOf),
-  });
-  for (const { tenantId, key } of requests.items) await cache.get(tenantId, key);
-  const ours = measureSync(requests, ms, ({ tenantId, key }) => cache.get(tenantId, key));
-  note({ what: "hit", subject: "ours", perSecond: ours });
-  const awaited = await measureAsync(requests, ms, ({ tenantId, key }) => cache.get(tenantId, key));
-  note({ what: "hit, awaited", subject: "ours", perSecond: awaited });
-  const theirs: number[] = [];
-  for (const peer of peers) {
-    await Promise.all(requests.items.map(({ joined }) => peer.get(joined)));
-    const perSecond = await measureAsync(requests, ms, ({ joined }) => peer.get(joined));
-    note({ what: "hit", subject: peer.name, perSecond });
-    theirs.push(perSecond);
-  }
-  return {
-    ours,
-    ratios: (peerGet: number): readonly Ratio[] =>
-      peers.length === 0
-        ? []
-        : [
-            { beside: "raw get of lru-cache, by a hit of the whole cache", ratio: ours / peerGet },
-            { beside: "hit of the best that loads, awaited", ratio: awaited / Math.max(...theirs) },
-          ],
-  };
+): Promise<readonly Ratio[]> {
+  const cache = await openFilled(requests);
+  for (const peer of peers) await Promise.all(requests.items.map(({ joined }) => peer.get(joined)));
+  const subjects: readonly Subject[] = [
+    { name: "ours, the whole cache", call: ({ tenantId, key }) => cache.get(tenantId, key) },
+    ...peers.map(({ name, get }) => ({ name, call: ({ joined }: Request) => get(joined) })),
+  ];
+  const reached = tell("get, awaited", subjects, await measureAsync(requests, ms, subjects), note);
+  const [ours = 0, ...theirs] = reached;
+  if (theirs.length === 0) return [];
+  return [{ beside: "awaited hit of the best peer that loads", ratio: ours / Math.max(...theirs) }];
 }
 
 /** A thousand callers of one key that nobody has. */
