@@ -105,7 +105,9 @@ function createEntries(bytesMax: number, now: () => number) {
   };
 }
 
-function createEpochs(now: () => number): Pick<RingMember, "epochs" | "renew" | "lift"> {
+function createEpochs(
+  now: () => number,
+): Pick<RingMember, "epochs" | "knownEpochs" | "renew" | "lift"> {
   const epochs = new Map<string, number>();
   let last = 0;
   /** One row for all tags: a tag that was forgotten begins above whatever it had. */
@@ -120,12 +122,13 @@ function createEpochs(now: () => number): Pick<RingMember, "epochs" | "renew" | 
   };
   return {
     epochs: async (tags) => tags.map(epochOf),
+    knownEpochs: async (tags) => tags.map((tag) => epochs.get(tag)),
     async renew(tags) {
       for (const tag of tags) remember(epochs, tag, next());
     },
     async lift(tags, least) {
       for (const [at, tag] of tags.entries()) {
-        const epoch = Math.max(epochOf(tag), least[at] ?? 0);
+        const epoch = Math.max(epochs.get(tag) ?? 0, least[at] ?? 0);
         last = Math.max(last, epoch);
         remember(epochs, tag, epoch);
       }

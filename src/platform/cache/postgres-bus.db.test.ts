@@ -121,7 +121,7 @@ describe("invalidations over PostgreSQL", async () => {
   });
 
   it("are heard at once though an older transaction runs, which is heard when it commits", async () => {
-    const { heard } = await open();
+    const { heard, doubts } = await open();
     const tenantId = newId<"tenant">();
     const older = new pg.Client({ connectionString: database.ownerUrl });
     await older.connect();
@@ -137,10 +137,11 @@ describe("invalidations over PostgreSQL", async () => {
     await until(() => of(tenantId, heard).length > 50);
     assert.equal(of(tenantId, heard).at(-1)?.cache, "older");
     assert.equal(new Set(of(tenantId, heard).map(({ cache }) => cache)).size, 51);
+    assert.equal(doubts(), 0);
   });
 
   it("are all heard, however many transactions commit in whatever order", async () => {
-    const { heard } = await open({ pollMs: 1 });
+    const { heard, doubts } = await open({ pollMs: 1 });
     const tenantId = newId<"tenant">();
     const writers = Array.from({ length: 20 }, async (_, writer) => {
       for (let round = 0; round < 40; round++) {
@@ -155,6 +156,7 @@ describe("invalidations over PostgreSQL", async () => {
     await Promise.all(writers);
     const names = () => new Set(of(tenantId, heard).map(({ cache }) => cache));
     await until(() => names().size === 20 * 40 * 2);
+    assert.equal(doubts(), 0);
   });
 
   it("are read on in pages when there are thousands", async () => {

@@ -226,7 +226,7 @@ function createEpochs(
   db: Db,
   database: string,
   read: Reader<number>,
-): Pick<RingMember, "epochs" | "renew" | "lift"> {
+): Pick<RingMember, "epochs" | "knownEpochs" | "renew" | "lift"> {
   const write = async (tags: readonly string[], work: (tx: Tx) => Promise<number>) => {
     if (tags.length > 0) await change(db, database, work);
   };
@@ -239,6 +239,7 @@ function createEpochs(
         on conflict (tag) do nothing`),
     );
   return {
+    knownEpochs: read,
     async epochs(tags) {
       const known = await read(tags);
       const unknown = tags.filter((_, at) => known[at] === undefined);

@@ -2,7 +2,7 @@ import { assert } from "../../kernel/assert.ts";
 import { newId } from "../../kernel/ids.ts";
 import { createCoalescer } from "../coalescer/coalescer.ts";
 import { RedisError, toRedisError } from "../redis/errors.ts";
-import type { RedisNode } from "../redis/node.ts";
+import type { RedisArgument, RedisNode } from "../redis/node.ts";
 import { defineScript, runScript } from "../redis/script.ts";
 import type { RingMember } from "./ring-member.ts";
 
@@ -49,33 +49,7 @@ export function createRedisSharedTier(config: RedisSharedTierConfig): RingMember
   assert(!/[{}]/.test(prefix), "the prefix of cache keys has no braces");
   const valueKey = (key: string) => `${prefix}v{${key}}`;
   const claimKey = (key: string) => `${prefix}c{${key}}`;
-  const tagKey = (tag: string) => `${prefix}t{${tag}}`;
 
-  const get = createReader(node, isCluster);
-  const operate = createWriter(async (batch) => {
-    const keys = batch.flatMap(({ key }) => [valueKey(key), claimKey(key)]);
-    const args = batch.flatMap(({ verb, token, bytes, ms }) => [verb, token, bytes, ms]);
-    return (await runScript(node, entryScript, keys, args)) as Answer[];
-  }, isCluster);
-  const askTags = async (
-    verb: "begin" | "renew" | "lift",
-    tags: readonly string[],
-    to: readonly number[],
-  ) => {
-    const ask = async (keys: readonly string[], numbers: readonly number[]) =>
-      (await runScript(node, tagScript, keys, [verb, ...numbers])) as readonly string[];
-    const keys = tags.map(tagKey);
-    const answers = isCluster
-      ? (await Promise.all(keys.map((key, at) => ask([key], to.slice(at, at + 1))))).flat()
-      : await ask(keys, to);
-    return answers.map(Number);
-  };
-  const submit = async (operations: readonly Operation[]): Promise<readonly Answer[]> => {
-    const answers = await Promise.all(operations.map(operate));
-    if (answers.includes(-1))
-      throw new RedisError("ERR_REDIS_UNAVAILABLE", `${server} has no memory left`);
-    return answers;
-  };
   /** Says which server did not answer. */
   const told = async <Value>(work: Promise<Value>): Promise<Value> => {
     try {
@@ -84,49 +58,92 @@ export function createRedisSharedTier(config: RedisSharedTierConfig): RingMember
       throw toRedisError(error, server);
     }
   };
+  const read = createReader(node, isCluster);
+  const get: Reader = (keys) => told(read(keys));
+  const operate = createWriter(async (batch) => {
+    const keys = batch.flatMap(({ key }) => [valueKey(key), claimKey(key)]);
+    const args = batch.flatMap(({ verb, token, bytes, ms }) => [verb, token, bytes, ms]);
+    return (await runScript(node, entryScript, keys, args)) as Answer[];
+  }, isCluster);
+  const submit = async (operations: readonly Operation[]): Promise<readonly Answer[]> => {
+    const answers = await told(Promise.all(operations.map(operate)));
+    if (answers.includes(-1))
+      throw new RedisError("ERR_REDIS_UNAVAILABLE", `${server} has no memory left`);
+    return answers;
+  };
   return {
     name: "redis",
+    ...createEpochs(`${prefix}t`, isCluster, get, (keys, args) =>
+      told(runScript(node, tagScript, keys, args)),
+    ),
     async life() {
       // After a start it has what was last saved, after a failover what had been copied: both are older.
       const info = isCluster ? "" : String(await told(node.call("info", "server")));
       return /run_id:(\w+)/.exec(info)?.[1] ?? "";
     },
-    read: (keys) => told(get(keys.map(valueKey))),
+    read: (keys) => get(keys.map(valueKey)),
     async write(entries) {
-      const operations = entries.map(({ key, bytes, ttlMs }) =>
-        operation("write", key, { bytes, ms: ttlMs }),
+      await submit(
+        entries.map(({ key, bytes, ttlMs }) => operation("write", key, { bytes, ms: ttlMs })),
       );
-      await told(submit(operations));
     },
     async remove(keys) {
-      await told(submit(keys.map((key) => operation("remove", key, {}))));
+      await submit(keys.map((key) => operation("remove", key, {})));
     },
     async claim(key, leaseMs) {
       const token = newId();
-      const [answer] = await told(submit([operation("claim", key, { token, ms: leaseMs })]));
+      const [answer] = await submit([operation("claim", key, { token, ms: leaseMs })]);
       return answer === 1 ? { token } : undefined;
     },
     async fill({ token }, { key, bytes, ttlMs }) {
-      const [answer] = await told(submit([operation("fill", key, { token, bytes, ms: ttlMs })]));
+      const [answer] = await submit([operation("fill", key, { token, bytes, ms: ttlMs })]);
       return answer === 1;
     },
     async unclaim({ token }, key) {
-      await told(submit([operation("unclaim", key, { token })]));
+      await submit([operation("unclaim", key, { token })]);
     },
+  };
+}
+
+type Epochs = Pick<RingMember, "epochs" | "knownEpochs" | "renew" | "lift">;
+
+function createEpochs(
+  prefix: string,
+  isCluster: boolean,
+  get: Reader,
+  run: (keys: readonly string[], args: readonly RedisArgument[]) => Promise<unknown>,
+): Epochs {
+  const keysOf = (tags: readonly string[]) => tags.map((tag) => `${prefix}{${tag}}`);
+  const change = async (
+    verb: "begin" | "renew" | "lift",
+    tags: readonly string[],
+    to: readonly number[] = [],
+  ): Promise<readonly number[]> => {
+    if (tags.length === 0) return [];
+    const ask = async (keys: readonly string[], numbers: readonly number[]) =>
+      (await run(keys, [verb, ...numbers])) as readonly string[];
+    const keys = keysOf(tags);
+    const each = () => Promise.all(keys.map((key, at) => ask([key], to.slice(at, at + 1))));
+    return (isCluster ? (await each()).flat() : await ask(keys, to)).map(Number);
+  };
+  const knownEpochs = async (tags: readonly string[]) => {
+    const found = await get(keysOf(tags));
+    return found.map((epoch) => (epoch ? Number(epoch) : undefined));
+  };
+  return {
+    knownEpochs,
     async epochs(tags) {
-      const known = await told(get(tags.map(tagKey)));
+      const known = await knownEpochs(tags);
       const unknown = tags.filter((_, at) => known[at] === undefined);
-      if (unknown.length === 0) return known.map(Number);
-      const begun = new Map(
-        (await told(askTags("begin", unknown, []))).map((epoch, at) => [unknown[at], epoch]),
-      );
-      return known.map((epoch, at) => Number(epoch ?? begun.get(tags[at])));
+      const epochs = await change("begin", unknown);
+      const begun = new Map(epochs.map((epoch, at) => [unknown[at], epoch]));
+      return known.map((epoch, at) => epoch ?? (begun.get(tags[at]) as number));
     },
     async renew(tags) {
-      await told(askTags("renew", tags, []));
+      await change("renew", tags);
     },
     async lift(tags, epochs) {
-      await told(askTags("lift", tags, epochs));
+      await change("lift", tags, epochs);
     },
   };
 }
@@ -148,7 +165,8 @@ function createReader(node: RedisNode, isCluster: boolean): Reader {
     name: "cache.redis.read",
     batchMax: 100,
     inFlightMax: 8,
-    divideInto: 4,
+    // 105,000 reads a second by 10 callers instead of 76,000; by 50 it is 257,000 instead of 269,000.
+    divideInto: 2,
     waitingMax: 10_000,
     isSplittable: () => false,
     async run(_, batch) {
@@ -160,7 +178,12 @@ function createReader(node: RedisNode, isCluster: boolean): Reader {
       });
     },
   });
-  return async (keys) => (keys.length === 0 ? [] : reads.submit("", keys));
+  return async (keys) => {
+    if (keys.length === 0) return [];
+    // A large read is worth a command of its own.
+    if (keys.length > 10) return ((await node.callBuffer("mget", ...keys)) as unknown[]).map(found);
+    return reads.submit("", keys);
+  };
 }
 
 function createWriter(
@@ -221,9 +244,9 @@ const tagScript = defineScript(`
   for at, tag in ipairs(KEYS) do
     local known = tonumber(redis.call('get', tag) or '0')
     local epoch = known
-    if verb == 'renew' then epoch = math.max(known + 1, clock)
+    if verb == 'lift' then epoch = math.max(known, tonumber(ARGV[at + 1]))
+    elseif verb == 'renew' then epoch = math.max(known + 1, clock)
     elseif known == 0 then epoch = clock end
-    if verb == 'lift' then epoch = math.max(epoch, tonumber(ARGV[at + 1])) end
     epochs[at] = string.format('%.0f', epoch)
     if epoch ~= known then redis.call('set', tag, epochs[at], 'px', ${tagTtlMs}) end
   end

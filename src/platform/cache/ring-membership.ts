@@ -30,7 +30,7 @@ export interface MembershipConfig {
 }
 
 /** A member of a ring as this process sees it: every call rejects while it is not live. */
-export interface RingTierMember extends SharedTier, Pick<RingMember, "lift"> {
+export interface RingTierMember extends SharedTier, Pick<RingMember, "knownEpochs" | "lift"> {
   isLive(): boolean;
   state(): MemberState;
   untilLive(): Promise<void>;
@@ -200,7 +200,7 @@ async function deliver(member: Membership): Promise<void> {
 function callsOf(
   member: Membership,
   leave: (error: unknown) => void,
-): Omit<SharedTier, "name"> & Pick<RingMember, "lift"> {
+): Omit<SharedTier, "name"> & Pick<RingMember, "knownEpochs" | "lift"> {
   const { tier, missed, generation } = member;
   const attempt = async <Value>(
     call: () => Promise<Value>,
@@ -232,6 +232,7 @@ function callsOf(
     fill: (claim, entry) =>
       attempt(() => tier.fill(claim, { ...entry, bytes: generation.stamp(entry.bytes) })),
     unclaim: (claim, key) => attempt(() => tier.unclaim(claim, key)),
+    knownEpochs: (tags) => attempt(() => tier.knownEpochs(tags.map(generation.tag))),
     epochs: (tags) => attempt(() => tier.epochs(tags.map(generation.tag))),
     renew: (tags) => attempt(() => tier.renew(tags.map(generation.tag)), { tags }),
     lift: (tags, epochs) => attempt(() => tier.lift(tags.map(generation.tag), epochs)),

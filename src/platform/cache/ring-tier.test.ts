@@ -4,46 +4,11 @@ import { newId } from "../../kernel/ids.ts";
 import { createMemorySharedTier } from "./memory-tier.ts";
 import type { RingMember } from "./ring-member.ts";
 import { createRingTier, type MembershipEvent, type RingTierConfig } from "./ring-tier.ts";
+import { cuttable } from "./ring-way.fixture.ts";
 import { sharedTierSuite } from "./shared-tier.fixture.ts";
 
 const names = ["a", "b", "c"];
 const beatMs = 20;
-
-/** A way to a tier that can be cut: what is asked then fails. */
-function cuttable(tier: RingMember) {
-  let [isCut, life] = [false, "first"];
-  const guard =
-    <Args extends readonly unknown[], Value>(call: (...args: Args) => Promise<Value>) =>
-    async (...args: Args): Promise<Value> => {
-      if (isCut) throw new Error("cut");
-      return call(...args);
-    };
-  const way: RingMember = {
-    name: tier.name,
-    read: guard(tier.read),
-    write: guard(tier.write),
-    remove: guard(tier.remove),
-    claim: guard(tier.claim),
-    fill: guard(tier.fill),
-    unclaim: guard(tier.unclaim),
-    epochs: guard(tier.epochs),
-    renew: guard(tier.renew),
-    lift: guard(tier.lift),
-    life: guard(async () => life),
-  };
-  return {
-    way,
-    cut: () => {
-      isCut = true;
-    },
-    mend: () => {
-      isCut = false;
-    },
-    restart: () => {
-      life = newId();
-    },
-  };
-}
 
 /** Servers, and rings over them, each with ways of its own. */
 function setup() {
@@ -51,7 +16,9 @@ function setup() {
   const stops: (() => Promise<void>)[] = [];
   after(() => Promise.all(stops.map((stop) => stop())));
   const open = async (config: Partial<RingTierConfig> = {}) => {
-    const ways = new Map([...tiers].map(([name, tier]) => [name, cuttable(tier)]));
+    const ways = new Map(
+      names.map((name) => [name, cuttable(() => tiers.get(name) as RingMember)]),
+    );
     const members = [...ways].map(([name, { way }]) => ({ name, tier: way }));
     const events: MembershipEvent[] = [];
     const onEvent = (event: MembershipEvent) => events.push(event);
@@ -238,6 +205,24 @@ describe("a ring of tiers", () => {
       for (const other of names) there.way(other).mend();
       await until(() => [...there.ring.states().values()].every((state) => state === "live"));
     }
+  });
+
+  it("keeps the epochs of tags when a member is emptied, and begins those no member knows", async () => {
+    const { open, tiers } = setup();
+    const { ring, way } = await open();
+    const tags = Array.from({ length: 30 }, () => newId());
+    const before = await ring.epochs(tags);
+    for (const name of names) {
+      way(name).cut();
+      await ring.epochs(tags);
+      tiers.set(name, createMemorySharedTier());
+      way(name).mend();
+      await until(() => ring.states().get(name) === "live");
+      assert.deepEqual(await ring.epochs(tags), before);
+    }
+    for (const name of names) tiers.set(name, createMemorySharedTier());
+    const begun = await ring.epochs(tags);
+    assert(begun.every((epoch, at) => epoch > (before[at] ?? 0)));
   });
 
   it("lets no epoch go back when the member with the largest is lost", async () => {

@@ -72,7 +72,7 @@ export function createRingTier(config: RingTierConfig): RingTier {
     async stop() {
       await Promise.all([...members.values()].map((member) => member.stop()));
     },
-    read: (keys) => readFirst(ownersOf, keys),
+    read: (keys) => (keys.length === 1 ? readOne(ownersOf, keys) : readFirst(ownersOf, keys)),
     write: (entries) => reachAll(ownersOf, entries, keyOf, (member, part) => member.write(part)),
     remove: (keys) => reachAll(ownersOf, keys, itself, (member, part) => member.remove(part)),
     renew: async (tags) => {
@@ -99,6 +99,19 @@ const keyOf = ({ key }: TierWrite) => key;
 
 function away(what: string): RingTierError {
   return new RingTierError(`no member of the ring that keeps ${what} answers`);
+}
+
+/** What most reads are: without sorting keys by owner. */
+async function readOne(
+  ownersOf: OwnersOf,
+  keys: readonly string[],
+): Promise<readonly (Buffer | undefined)[]> {
+  const [key = ""] = keys;
+  for (const owner of ownersOf(key)) {
+    const found = owner.isLive() && (await owner.read(keys).catch(() => undefined));
+    if (found) return found;
+  }
+  throw away(key);
 }
 
 /** Asks for every key the first of its owners that answers; a round for each one that fails. */
@@ -130,6 +143,22 @@ async function readFirst(
   return found;
 }
 
+/** The owners of some names, each with the places of those it owns. */
+function partsOf(
+  ownersOf: OwnersOf,
+  names: readonly string[],
+): ReadonlyMap<RingTierMember, readonly number[]> {
+  const parts = new Map<RingTierMember, number[]>();
+  for (const [at, name] of names.entries()) {
+    for (const member of ownersOf(name)) {
+      const part = parts.get(member);
+      if (part) part.push(at);
+      else parts.set(member, [at]);
+    }
+  }
+  return parts;
+}
+
 /** Hands every item to all its owners. @throws RingTierError when one reached none of them */
 async function reachAll<Item>(
   ownersOf: OwnersOf,
@@ -137,17 +166,11 @@ async function reachAll<Item>(
   nameOf: (item: Item) => string,
   reach: (member: RingTierMember, part: readonly Item[]) => Promise<void>,
 ): Promise<void> {
-  const parts = new Map<RingTierMember, Item[]>();
-  for (const item of items) {
-    for (const member of ownersOf(nameOf(item))) {
-      const part = parts.get(member);
-      if (part) part.push(item);
-      else parts.set(member, [item]);
-    }
-  }
+  const parts = partsOf(ownersOf, items.map(nameOf));
   const reached = new Set<Item>();
   await Promise.all(
-    [...parts].map(async ([member, part]) => {
+    [...parts].map(async ([member, places]) => {
+      const part = places.map((at) => items[at] as Item);
       const isDone = await reach(member, part).then(
         () => true,
         () => false,
@@ -173,54 +196,67 @@ async function atAll<Value>(
 }
 
 /**
- * The largest epoch that an owner knows, made known to those that know less. An owner that may be
- * asked has been told of every renewal, so the largest is at least the last one; and it is not lost
- * with the owner that had it.
+ * The largest epoch that an owner knows, made known to those that know less or none. An owner that may
+ * be asked was told of every renewal, so the largest is at least the last one; and it is not lost with
+ * the owner that had it, nor with one that was emptied. Only a tag that no owner knows begins.
  */
 async function agreeOnEpochs(
   ownersOf: OwnersOf,
   tags: readonly string[],
 ): Promise<readonly number[]> {
-  const parts = new Map<RingTierMember, number[]>();
-  for (const [at, tag] of tags.entries()) {
-    for (const member of ownersOf(tag)) {
-      if (!member.isLive()) continue;
-      const part = parts.get(member);
-      if (part) part.push(at);
-      else parts.set(member, [at]);
+  const known = await askOwners(ownersOf, tags, (member, part) => member.knownEpochs(part));
+  const largest = tags.map((tag) => Math.max(0, ...valuesOf(known, tag)));
+  const unknown = tags.filter((_, at) => largest[at] === 0);
+  if (unknown.length > 0) {
+    const begun = await askOwners(ownersOf, unknown, (member, part) => member.epochs(part));
+    for (const [at, tag] of tags.entries()) {
+      if (largest[at] === 0) largest[at] = Math.max(0, ...valuesOf(begun, tag));
+      if (largest[at] === 0) throw away(tag);
     }
+    for (const [member, epochs] of begun)
+      known.set(member, new Map([...(known.get(member) ?? []), ...epochs]));
   }
-  const largest: number[] = new Array(tags.length).fill(0);
-  const answers: { member: RingTierMember; at: number; epoch: number }[] = [];
-  const nameAt = (at: number) => tags[at] as string;
   await Promise.all(
-    [...parts].map(async ([member, part]) => {
-      const epochs = await member.epochs(part.map(nameAt)).catch(() => []);
-      for (const [index, epoch] of epochs.entries()) {
-        const at = part[index] as number;
-        answers.push({ member, at, epoch });
-        largest[at] = Math.max(largest[at] as number, epoch);
-      }
-    }),
-  );
-  const unknown = largest.indexOf(0);
-  if (unknown >= 0) throw away(nameAt(unknown));
-  await Promise.all(
-    [...parts.keys()].map(async (member) => {
-      const behind = answers.filter(
-        (each) => each.member === member && each.epoch < (largest[each.at] as number),
-      );
+    [...known].map(async ([member, epochs]) => {
+      const behind = tags
+        .map((tag, at) => ({ tag, epoch: largest[at] as number }))
+        .filter(({ tag, epoch }) => epochs.has(tag) && (epochs.get(tag) ?? 0) < epoch);
       if (behind.length === 0) return;
-      const epochs = behind.map(({ at }) => largest[at] as number);
-      await member
-        .lift(
-          behind.map(({ at }) => nameAt(at)),
-          epochs,
-        )
-        .catch(() => {});
+      const lifting = member.lift(
+        behind.map(({ tag }) => tag),
+        behind.map(({ epoch }) => epoch),
+      );
+      await lifting.catch(() => {});
     }),
   );
   return largest;
+}
+
+type EpochsByMember = Map<RingTierMember, ReadonlyMap<string, number | undefined>>;
+
+/** Asks every owner that can be asked. @returns what those said who answered */
+async function askOwners(
+  ownersOf: OwnersOf,
+  tags: readonly string[],
+  ask: (
+    member: RingTierMember,
+    part: readonly string[],
+  ) => Promise<readonly (number | undefined)[]>,
+): Promise<EpochsByMember> {
+  const answers: EpochsByMember = new Map();
+  await Promise.all(
+    [...partsOf(ownersOf, tags)].map(async ([member, places]) => {
+      if (!member.isLive()) return;
+      const part = places.map((at) => tags[at] as string);
+      const epochs = await ask(member, part).catch(() => undefined);
+      if (epochs) answers.set(member, new Map(part.map((tag, at) => [tag, epochs[at]])));
+    }),
+  );
+  return answers;
+}
+
+function valuesOf(answers: EpochsByMember, tag: string): readonly number[] {
+  return [...answers.values()].flatMap((epochs) => epochs.get(tag) ?? []);
 }
 
 /** The first owner that answers decides; the others are asked so that a copy is refused like the value. */

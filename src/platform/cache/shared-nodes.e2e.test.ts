@@ -85,11 +85,11 @@ describe("three nodes with one cache over three Redis servers", { skip }, async 
     for (const server of servers) {
       for (const [fault, begin, end] of faults) {
         await askAll({ kind: "work", phase: "calm" });
-        await delay(800);
+        await delay(1_200);
         // Its first moments count as well.
         await askAll({ kind: "work", phase: fault });
         await begin(server);
-        await delay(800);
+        await delay(1_200);
         await askAll({ kind: "work", phase: "back" });
         await end(server);
         await delay(400);
