@@ -28,6 +28,7 @@ const lines: readonly MigrationLine[] = [
   "sagas",
   "idempotency",
   "locks",
+  "limits",
 ].map((name) => ({
   name: `platform/${name}`,
   scope: "platform",
