@@ -29,6 +29,7 @@ const lines: readonly MigrationLine[] = [
   "idempotency",
   "locks",
   "cache",
+  "limits",
 ].map((name) => ({
   name: `platform/${name}`,
   scope: "platform",

@@ -88,7 +88,7 @@ export function createCoalescer<Item, Value>(
     lane.scheduled = false;
     if (lane.waiting.length === 0 && lane.inFlight === 0) lanes.delete(key);
     while (mayStart(lane)) {
-      const batch = lane.waiting.splice(0, batchSize(config, lane.waiting.length));
+      const batch = lane.waiting.splice(0, batchSize(config, lane));
       lane.inFlight++;
       void runBatch(config, key, batch).finally(() => {
         lane.inFlight--;
@@ -127,11 +127,13 @@ export function createCoalescer<Item, Value>(
   };
 }
 
-function batchSize(
-  { batchMax, divideInto = 1 }: Pick<CoalescerConfig<never, never>, "batchMax" | "divideInto">,
-  waiting: number,
+/** Those who wait, divided over the batches that may start still: a last slot takes all that are left. */
+function batchSize<Item, Value>(
+  { batchMax, divideInto = 1, inFlightMax }: CoalescerConfig<Item, Value>,
+  { waiting, inFlight }: Lane<Item, Value>,
 ): number {
-  return Math.min(batchMax, Math.max(2, Math.ceil(waiting / divideInto)));
+  const into = Math.min(divideInto, inFlightMax - inFlight);
+  return Math.min(batchMax, Math.max(2, Math.ceil(waiting.length / into)));
 }
 
 async function runBatch<Item, Value>(

@@ -34,6 +34,9 @@ export interface KeyMemory {
   size: number;
   /** Whether a block is on its way. */
   isAsking: boolean;
+  /** Until it is there, and how many of its tokens nobody waits for yet. */
+  coming: Promise<unknown> | undefined;
+  room: number;
 }
 
 /** How much faster a block grows that did not last. */

@@ -61,7 +61,14 @@ export function createKeyMemories(guard: StoreGuard, keysMax: number): KeyMemori
       const [oldest = ""] = memory.keys.keys();
       void forget(memory, oldest);
     }
-    const made: KeyMemory = { block: undefined, refusal: undefined, size: 1, isAsking: false };
+    const made: KeyMemory = {
+      block: undefined,
+      refusal: undefined,
+      size: 1,
+      isAsking: false,
+      coming: undefined,
+      room: 0,
+    };
     if (stopped) return made;
     memory.keys.set(key, made);
     sweeping ??= setInterval(sweep, sweepEveryMs).unref();

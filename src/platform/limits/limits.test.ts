@@ -195,6 +195,19 @@ describe("tokens that are taken ahead", () => {
     await limiter.stop();
   });
 
+  it("are asked for once by many who come at the same moment", async () => {
+    const { limiter, calls } = setup();
+    // By now a block has 20 tokens; the last one is used up.
+    let verdict = await limiter.take(leased, "a");
+    while (calls.length < 4) verdict = await limiter.take(leased, "a");
+    assert.equal(verdict.source, "store");
+    assert.equal(await allowed(Array.from({ length: 19 }, () => limiter.take(leased, "a"))), 19);
+    assert.equal(calls.length, 4);
+    assert.equal(await allowed(Array.from({ length: 15 }, () => limiter.take(leased, "a"))), 15);
+    assert.equal(calls.length, 5);
+    await limiter.stop();
+  });
+
   it("never make more than the limit, and lose none of it", async () => {
     const { limiter, store } = setup();
     const other = createLimiter({ store });

@@ -95,9 +95,7 @@ export function createLimiter(config: LimiterConfig): Limiter {
   const places = createPlaces({ guard, fallback, random });
   const memories = createKeyMemories(guard, keysMax);
   const isLocal = store.applyNow !== undefined;
-  const parts: Parts = { guard, fallback, memories, isLocal };
-
-  const takeAll = (asks: readonly LimitAsk[]): MaybePromise<readonly Verdict[]> => {
+  const takeAll: Parts["takeAll"] = (asks, mayWait) => {
     assert(asks.length > 0 && asks.length <= asksMax, "1 to 8 limits are asked together");
     const nowMs = performance.now();
     const blocks = asks.map((ask) => blockFor(memories, ask, nowMs));
@@ -107,8 +105,10 @@ export function createLimiter(config: LimiterConfig): Limiter {
       blocks[at] ? [] : (knownRefusal(memories, ask, nowMs) ?? []),
     );
     if (refused.length > 0) return refused;
-    return askStore(parts, { asks, verdicts: verdicts(), blocks, nowMs });
+    const round: Round = { asks, verdicts: verdicts(), blocks, nowMs };
+    return (mayWait ? waitForBlock(parts, round) : undefined) ?? askStore(parts, round);
   };
+  const parts: Parts = { guard, fallback, memories, isLocal, takeAll };
 
   return {
     take(policy, key, cost = 1) {
@@ -117,10 +117,10 @@ export function createLimiter(config: LimiterConfig): Limiter {
         const ask = toStoreAsk({ policy, key, cost });
         return verdictOf(policy, store.applyNow(ask), "store");
       }
-      const taken = takeAll([{ policy, key, cost }]);
+      const taken = takeAll([{ policy, key, cost }], true);
       return taken instanceof Promise ? taken.then(first) : first(taken);
     },
-    takeAll,
+    takeAll: (asks) => takeAll(asks, true),
     enter(policy, key) {
       checkPolicy(policy);
       checkKey(key);
@@ -140,6 +140,11 @@ interface Parts {
   readonly fallback: MemoryLimitStore;
   readonly memories: KeyMemories;
   readonly isLocal: boolean;
+  /** @param mayWait whether a block that is on its way is waited for */
+  readonly takeAll: (
+    asks: readonly LimitAsk[],
+    mayWait: boolean,
+  ) => MaybePromise<readonly Verdict[]>;
 }
 
 /** Limits asked together, with the verdicts of those that were answered from blocks. */
@@ -165,9 +170,30 @@ function askStore(parts: Parts, round: Round): MaybePromise<readonly Verdict[]> 
     .filter((_, at) => round.verdicts[at] === undefined)
     .map((ask) => toMissing(parts, ask, round.nowMs));
   const answers = parts.guard.ask(missing.map(({ stored }) => stored));
-  return answers instanceof Promise
-    ? answers.then((settled) => conclude(parts, round, missing, settled))
-    : conclude(parts, round, missing, answers);
+  if (!(answers instanceof Promise)) return conclude(parts, round, missing, answers);
+  const concluded = answers.then((settled) => conclude(parts, round, missing, settled));
+  for (const { memory } of missing) if (memory) memory.coming = concluded;
+  return concluded;
+}
+
+/** Waits, once, for a block that somebody else has asked for and that will do for this one too. */
+function waitForBlock(
+  { memories, takeAll }: Parts,
+  round: Round,
+): Promise<readonly Verdict[]> | undefined {
+  for (const [at, { policy, key, cost = 1 }] of round.asks.entries()) {
+    const memory = round.verdicts[at] ? undefined : memories.find(policy, key);
+    if (!memory?.coming || memory.room < cost) continue;
+    memory.room -= cost;
+    putBack(round);
+    return memory.coming.then(() => takeAll(round.asks, false));
+  }
+  return undefined;
+}
+
+/** Nothing is taken from any: what was spent of blocks goes back into them. */
+function putBack({ asks, blocks }: Round): void {
+  for (const [at, block] of blocks.entries()) if (block) block.left += asks[at]?.cost ?? 1;
 }
 
 function toMissing({ memories, isLocal }: Parts, ask: LimitAsk, nowMs: number): Missing {
@@ -175,10 +201,11 @@ function toMissing({ memories, isLocal }: Parts, ask: LimitAsk, nowMs: number): 
   const { policy, key } = ask;
   if (!policy.lease || isLocal) return { ask, stored, memory: undefined };
   const memory = memories.remember(policy, key);
-  // Who comes while a block is on its way asks for as much as it needs: nobody waits in line.
+  // Whom a block that is on its way will not do for asks for as much as it needs: no line forms.
   if (memory.isAsking) return { ask, stored, memory: undefined };
   memory.isAsking = true;
   const upTo = Math.max(stored.cost, nextSize(policy, memory, nowMs));
+  memory.room = upTo - stored.cost;
   return { ask, stored: { ...stored, upTo }, memory };
 }
 
@@ -188,14 +215,13 @@ function conclude(
   missing: readonly Missing[],
   answers: GuardedAnswers,
 ): readonly Verdict[] {
-  for (const { memory } of missing) if (memory) memory.isAsking = false;
-  const areAll = answers?.every(({ isGranted }) => isGranted) ?? false;
-  if (!areAll) {
-    // Nothing is taken from any: what was spent of blocks goes back into them.
-    for (const [at, block] of round.blocks.entries()) {
-      if (block) block.left += round.asks[at]?.cost ?? 1;
-    }
+  for (const { memory } of missing) {
+    if (!memory) continue;
+    memory.isAsking = false;
+    memory.coming = undefined;
   }
+  const areAll = answers?.every(({ isGranted }) => isGranted) ?? false;
+  if (!areAll) putBack(round);
   if (!answers) return decideHere(parts, round.asks);
   const verdicts = answers.map((answer, at) => {
     const { ask, memory, stored } = missing[at] as Missing;

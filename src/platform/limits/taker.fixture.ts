@@ -10,7 +10,10 @@ const say = (message: TakerSays) => process.send?.(message);
 
 function openStore() {
   if ("redis" in orders.store) {
-    const redis = connectRedis({ urls: orders.store.redis });
+    const redis = connectRedis({
+      urls: orders.store.redis,
+      limits: { commandTimeoutMs: orders.waitMs ?? 100 },
+    });
     return {
       store: createRedisLimitStore({ nodes: redis.servers }),
       ready: redis.untilReady(5_000),
