@@ -1928,6 +1928,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/demo/pictures/{kind}/{seed}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A drawn picture of a demo product, SVG */
+        get: operations["getDemoPicture"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/demo/payment-methods": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How a demo order can be paid
+         * @description Card numbers go to `tokeniseUrl` and nowhere else; the shop gets a token.
+         */
+        get: operations["listDemoPaymentMethods"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -12142,6 +12179,77 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getDemoPicture: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Date of the API version to answer in. */
+                "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
+            };
+            path: {
+                kind: "jacket" | "tee" | "beanie" | "backpack" | "boot" | "bottle" | "mug" | "bowl" | "beans" | "pot" | "candle" | "lamp" | "notebook" | "pen" | "tape" | "card" | "ink" | "case";
+                seed: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listDemoPaymentMethods: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Date of the API version to answer in. */
+                "BrandOS-Version"?: components["parameters"]["ApiVersion"];
+                /** @description How long you wait, milliseconds. Shorter than the server's own limit, it ends the work: `server.deadline`. */
+                "BrandOS-Timeout-Ms"?: components["parameters"]["Timeout"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: unknown[];
+                    };
+                };
             };
             /** @description A problem */
             default: {
