@@ -146,7 +146,9 @@ export const resilienceMatrix = [
     id: "redis_cache",
     dependency: "Redis, what shops were answered",
     usedFor: "answers that one node loaded and all can use; only where `BRANDOS_REDIS_URLS` is set",
-    timeout: `${ms(defaultRedisLimits.commandTimeoutMs)} a command, ${ms(defaultRedisLimits.connectTimeoutMs)} to connect`,
+    timeout:
+      `${ms(defaultRedisLimits.commandTimeoutMs)} a command, ` +
+      `${ms(defaultRedisLimits.connectTimeoutMs)} to connect`,
     retry: "none: nothing is sent twice",
     breaker: redisBreaker,
     queue: "none: what cannot be sent fails at once",
