@@ -12,6 +12,7 @@ import {
 import { findOptional } from "../src/testing/optional.ts";
 import { policies } from "./eviction/policies.ts";
 import { type BenchOptions, type BenchResult, round } from "./harness.ts";
+import { compareShared, type SharedReport } from "./load/cache-shared.ts";
 
 interface Row {
   readonly [column: string]: string | number;
@@ -113,7 +114,9 @@ export async function run({ quick, log }: BenchOptions): Promise<BenchResult> {
   const loading = await compareLoading(requests, ms, peers?.loading ?? [], note);
   await compareStampedes(peers?.loading ?? [], note);
   compareEviction(quick, notes, note);
-  const ratios = [...raw, ...half, ...loading];
+  const shared = await compareShared(ms, log);
+  notes.push(...shared.notes);
+  const ratios = [...raw, ...half, ...loading, ...ratiosOf(shared)];
   return {
     bench: "cache",
     ours,
@@ -135,6 +138,13 @@ export async function run({ quick, log }: BenchOptions): Promise<BenchResult> {
       ...notes,
     ],
   };
+}
+
+function ratiosOf({ rows }: SharedReport): readonly Ratio[] {
+  return rows.map(({ what, peerName, ours, peer, ratio }) => ({
+    beside: `${peerName}: ${what} (${ours} beside ${peer})`,
+    ratio,
+  }));
 }
 
 interface Ratio {

@@ -1,14 +1,18 @@
 // Reading from Redis by hand and by a library: plain JavaScript, because it is not installed where
 // types are checked.
+import { crc32 } from "node:zlib";
 import { BentoCache, bentostore } from "bentocache";
 import { redisDriver } from "bentocache/drivers/redis";
 import { Redis } from "ioredis";
 
 /**
- * @param {string} url of a Redis server
+ * @param {readonly string[]} urls of three Redis servers; the first has all keys, and each a third of them
  * @param {(key: string) => Promise<string>} load
  */
-export async function openSubjects(url, load) {
+export async function openSubjects(urls, load) {
+  const [url] = urls;
+  const three = urls.map((each) => new Redis(each, { enableAutoPipelining: true }));
+  const ofThree = (key) => three[crc32(key) % three.length];
   const single = new Redis(url, { enableAutoPipelining: false });
   const pipelined = new Redis(url, { enableAutoPipelining: true });
   const openBento = () =>
@@ -24,6 +28,7 @@ export async function openSubjects(url, load) {
     /** @param {string} key @param {Buffer} value */
     async write(key, value) {
       await single.set(key, value);
+      await ofThree(key).set(key, value);
       await bento.set({ key, value: value.toString("latin1"), ttl: 60_000 });
     },
     one: [
@@ -32,6 +37,7 @@ export async function openSubjects(url, load) {
       { name: "bentocache over Redis", get: (key) => bento.get({ key }) },
     ],
     many: [{ name: "ioredis mget", get: (keys) => single.mgetBuffer(...keys) }],
+    spread: [{ name: "ioredis, a third of the keys each", get: (key) => ofThree(key).getBuffer(key) }],
     /** Three processes' caches, in one. */
     stampede: {
       name: "bentocache over Redis",
@@ -40,7 +46,7 @@ export async function openSubjects(url, load) {
     },
     async stop() {
       await Promise.all([bento, ...nodes].map((each) => each.disconnectAll()));
-      for (const client of [single, pipelined]) client.disconnect();
+      for (const client of [single, pipelined, ...three]) client.disconnect();
     },
   };
 }

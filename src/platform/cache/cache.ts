@@ -21,6 +21,12 @@ import { type TierNames, tierNames } from "./tier-names.ts";
 import { type Put, putThrough, type Write } from "./write-through.ts";
 
 export {
+  announceInvalidations,
+  type InvalidationSource,
+  invalidationSubscription,
+  invalidationsTopic,
+} from "./announce.ts";
+export {
   type BufferedWrites,
   type BufferedWritesConfig,
   createBufferedWrites,
@@ -53,6 +59,32 @@ export {
   type LocalStoreConfig,
   type Placing,
 } from "./local-store.ts";
+export {
+  createMemoryInvalidationBus,
+  joinInvalidationBuses,
+  type MemoryInvalidationBus,
+} from "./memory-bus.ts";
+export { createMemorySharedTier, type MemorySharedTierConfig } from "./memory-tier.ts";
+export {
+  createPostgresInvalidationBus,
+  deleteOldInvalidations,
+  type PostgresInvalidationBus,
+  type PostgresInvalidationBusConfig,
+} from "./postgres-bus.ts";
+export {
+  createPostgresSharedTier,
+  deleteExpiredCacheEntries,
+  type PostgresSharedTierConfig,
+} from "./postgres-tier.ts";
+export { createRedisSharedTier, type RedisSharedTierConfig } from "./redis-tier.ts";
+export type { RingMember } from "./ring-member.ts";
+export {
+  createRingTier,
+  type RingTier,
+  type RingTierConfig,
+  RingTierError,
+  type RingTierNode,
+} from "./ring-tier.ts";
 export type { Claim, SharedTier, TierWrite } from "./shared-tier.ts";
 export type { WriteBehind, WriteBehindEvent } from "./write-behind.ts";
 export { deleteAppliedWrites, retryParkedWrites } from "./write-table.ts";
