@@ -2735,6 +2735,11 @@ export interface operations {
                             permissions: string[];
                             /** Format: date-time */
                             createdAt: string;
+                            /**
+                             * Format: date-time
+                             * @description When a request last came with it, to the minute; known some seconds later.
+                             */
+                            lastUsedAt?: string;
                             /** Format: date-time */
                             expiresAt?: string;
                             /** Format: date-time */
@@ -2799,6 +2804,11 @@ export interface operations {
                         permissions: string[];
                         /** Format: date-time */
                         createdAt: string;
+                        /**
+                         * Format: date-time
+                         * @description When a request last came with it, to the minute; known some seconds later.
+                         */
+                        lastUsedAt?: string;
                         /** Format: date-time */
                         expiresAt?: string;
                         /** Format: date-time */
@@ -2861,6 +2871,11 @@ export interface operations {
                         permissions: string[];
                         /** Format: date-time */
                         createdAt: string;
+                        /**
+                         * Format: date-time
+                         * @description When a request last came with it, to the minute; known some seconds later.
+                         */
+                        lastUsedAt?: string;
                         /** Format: date-time */
                         expiresAt?: string;
                         /** Format: date-time */
@@ -2914,6 +2929,11 @@ export interface operations {
                         permissions: string[];
                         /** Format: date-time */
                         createdAt: string;
+                        /**
+                         * Format: date-time
+                         * @description When a request last came with it, to the minute; known some seconds later.
+                         */
+                        lastUsedAt?: string;
                         /** Format: date-time */
                         expiresAt?: string;
                         /** Format: date-time */
