@@ -5,7 +5,7 @@ import { present } from "./kernel/assert.ts";
 import { systemClock } from "./kernel/clock.ts";
 import type { TenantId } from "./kernel/ids.ts";
 import { migrationLines } from "./migration-lines.ts";
-import { catalogJobs, shopInvalidations } from "./modules/catalog/index.ts";
+import { catalogJobs, shopCache, shopInvalidations } from "./modules/catalog/index.ts";
 import { inventoryJobs } from "./modules/inventory/index.ts";
 import { ledgerJobs } from "./modules/ledger/index.ts";
 import { findOrders } from "./modules/orders/index.ts";
@@ -138,6 +138,10 @@ export async function createApp(given: AppConfig): Promise<App> {
     ...(given.failpoint ? { failpoint: given.failpoint } : {}),
   });
   const tenants = openTenants(given, { db, placements, sharing, home: () => home });
+  metrics.watchCaches(() => ({
+    [shopCache]: { ...commerce.catalog.shop.stats() },
+    ...tenants.cacheStats(),
+  }));
   const jobsOf = createAllJobs(db, databases, commerce, tenants);
   const home: Jobs = present(jobsOf.get("home"), "jobs of the home database");
   const subscriptions = createSubscriptions({ db, databases });

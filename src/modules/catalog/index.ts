@@ -71,7 +71,7 @@ export type { ListedProduct, ProductPosition } from "./queries.ts";
 export { findVariantIds } from "./queries.ts";
 export { createQuoteCache, type QuoteVariants } from "./quote-cache.ts";
 export { catalogRoutes } from "./routes.ts";
-export { type CacheWiring, type ShopReads, shopInvalidations } from "./shop-reads.ts";
+export { type CacheWiring, type ShopReads, shopCache, shopInvalidations } from "./shop-reads.ts";
 
 /** What the catalog needs from outside; `app.ts` provides it. */
 export interface CatalogDeps {

@@ -51,6 +51,8 @@ export interface ShopReads {
     tenantId: TenantId,
     page: { readonly after?: string | undefined; readonly limit: number },
   ): Maybe<readonly Collection[]>;
+  /** What happened since the start, and what is held. */
+  stats(): ReturnType<Cache<unknown>["stats"]>;
   stop(): Promise<void>;
 }
 
@@ -104,6 +106,7 @@ export function createShopReads(db: Db, wiring: CacheWiring = {}): ShopReads {
     collection: (tenantId, idOrHandle) => ask(tenantId, ["collection", idOrHandle]),
     collections: (tenantId, { after, limit }) =>
       ask(tenantId, ["collections", after ?? null, limit]),
+    stats: cache.stats,
     stop: cache.stop,
   };
 }

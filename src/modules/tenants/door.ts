@@ -2,6 +2,7 @@ import { timingSafeEqual } from "node:crypto";
 import type { TenantId } from "../../kernel/ids.ts";
 import { fail, ok, type Result } from "../../kernel/result.ts";
 import {
+  type Cache,
   createCache,
   type Invalidation,
   type InvalidationBus,
@@ -40,6 +41,8 @@ export interface Door {
   readonly authenticate: Authenticate;
   /** Forgets the answers about a tenant, in this process: its keys or status have changed. */
   forget(tenantId: TenantId): void;
+  /** What happened to its caches since the start, by their names. */
+  stats(): Readonly<Record<string, ReturnType<Cache<unknown>["stats"]>>>;
   stop(): Promise<void>;
 }
 
@@ -117,6 +120,7 @@ export function createDoor(config: DoorConfig): Door {
       void keys.invalidate(noTenant, { tags: [tenantId] });
       void acting.invalidate(noTenant, { tags: [tenantId] });
     },
+    stats: () => ({ [caches.keys]: keys.stats(), [caches.acting]: acting.stats() }),
     async stop() {
       await Promise.all([keys.stop(), acting.stop()]);
     },

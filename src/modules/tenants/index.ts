@@ -27,7 +27,7 @@ import type {
   TenantLogEntry,
   TenantNotFound,
 } from "./contract.ts";
-import { createDoor, type DoorConfig } from "./door.ts";
+import { createDoor, type Door, type DoorConfig } from "./door.ts";
 import { eraseTenant } from "./erase.ts";
 import { exportTenant } from "./export.ts";
 import { createKeyUses } from "./key-uses.ts";
@@ -78,6 +78,8 @@ export interface Tenants {
   listKeys(ctx: Context, after: string | undefined, limit: number): Promise<Page<ApiKey>>;
   rotateKey(ctx: Context, command: RotateApiKey): Promise<Result<IssuedApiKey, ApiKeyFailure>>;
   revokeKey(ctx: Context, id: ApiKeyId): Promise<Result<ApiKey, ApiKeyFailure>>;
+  /** What happened to the caches of credentials since the start, by their names. */
+  readonly cacheStats: Door["stats"];
   /** Writes what was noted of keys, and hears of changes no more. May be called twice. */
   stop(): Promise<void>;
 }
@@ -144,6 +146,7 @@ export function createTenants(config: TenantsConfig): Tenants {
     },
     rotateKey: (ctx, command) => rotateApiKey(deps, ctx, command),
     revokeKey: (ctx, id) => revokeApiKey(deps, ctx, id),
+    cacheStats: door.stats,
     async stop() {
       await Promise.all([door.stop(), keyUses.stop()]);
     },

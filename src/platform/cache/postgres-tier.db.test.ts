@@ -1,38 +1,19 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import { newId } from "../../kernel/ids.ts";
-import { createTestDatabase } from "../../testing/database.ts";
-import { createDb } from "../db/db.ts";
+import { openTwoProcesses } from "../../testing/two-processes.ts";
 import { createPostgresSharedTier, deleteExpiredCacheEntries } from "./postgres-tier.ts";
 import { sharedTierSuite } from "./shared-tier.fixture.ts";
 
-async function openDatabase() {
-  const database = await createTestDatabase();
-  const open = () =>
-    createDb({
-      urlsOf: () => database.urls,
-      placementOf: async () => ({ database: "home", schema: "shared" }),
-    });
-  const dbs = [open(), open()] as const;
-  return {
-    database,
-    dbs,
-    async stop() {
-      await Promise.all(dbs.map((db) => db.stop()));
-      await database.drop();
-    },
-  };
-}
-
 sharedTierSuite("PostgreSQL", async () => {
-  const { dbs, stop } = await openDatabase();
+  const { dbs, stop } = await openTwoProcesses();
   const [tier, other] = dbs.map((db) => createPostgresSharedTier({ db }));
   assert(tier && other);
   return { tier, other, stop };
 });
 
 describe("a shared tier in PostgreSQL", async () => {
-  const { database, dbs, stop } = await openDatabase();
+  const { database, dbs, stop } = await openTwoProcesses();
   const [db] = dbs;
   after(stop);
   const tier = createPostgresSharedTier({ db });

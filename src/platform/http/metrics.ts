@@ -18,6 +18,8 @@ export interface Metrics {
   watchPools(pools: () => readonly PoolState[]): void;
   /** Asks for what happened to the calls of each dependency at every scrape. */
   watchDependencies(dependencies: () => readonly DependencyFigures[]): void;
+  /** Asks for what happened to caches at every scrape, by their names. */
+  watchCaches(caches: () => Readonly<Record<string, Readonly<Record<string, number>>>>): void;
   /** Adds a figure that is asked for at every scrape. @param name snake case, with its unit last */
   watch(name: string, help: string, value: () => number): void;
 }
@@ -53,6 +55,7 @@ export function createMetrics(): Metrics {
     onBatch: batchObserver(registers),
     watchPools: (pools) => watchPools(registers, pools),
     watchDependencies: (dependencies) => watchDependencies(registers, dependencies),
+    watchCaches: (caches) => watchCaches(registers, caches),
     watch(name, help, value) {
       new Gauge({ name, help, registers, collect: collecting((gauge) => gauge.set(value())) });
     },
@@ -137,6 +140,19 @@ const breakerFigures: Readonly<Record<BreakerState, number>> = {
 };
 
 /** Counts are kept by the policies: a scrape copies them, a call costs nothing. */
+function watchCaches(registers: Registry[], caches: Parameters<Metrics["watchCaches"]>[0]): void {
+  const figures = { name: "brandos_cache", labelNames: ["cache", "what"], registers };
+  new Gauge({
+    ...figures,
+    help: "What happened in a cache since the start (hits, misses, loads …), and what it holds (entries, bytes).",
+    collect: collecting((gauge) => {
+      for (const [cache, counts] of Object.entries(caches())) {
+        for (const [what, count] of Object.entries(counts)) gauge.set({ cache, what }, count);
+      }
+    }),
+  });
+}
+
 function watchDependencies(
   registers: Registry[],
   dependencies: () => readonly DependencyFigures[],

@@ -1,39 +1,20 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import { newId } from "../../kernel/ids.ts";
-import { createTestDatabase } from "../../testing/database.ts";
-import { createDb } from "../db/db.ts";
+import { openTwoProcesses } from "../../testing/two-processes.ts";
 import { limitStoreSuite } from "./limit-store.fixture.ts";
 import { createPostgresLimitStore, deleteOldLimits } from "./limits.ts";
 import type { LimitPolicy } from "./policy.ts";
 
-async function openDatabase() {
-  const database = await createTestDatabase();
-  const open = () =>
-    createDb({
-      urlsOf: () => database.urls,
-      placementOf: async () => ({ database: "home", schema: "shared" }),
-    });
-  const dbs = [open(), open()] as const;
-  return {
-    database,
-    dbs,
-    async stop() {
-      await Promise.all(dbs.map((db) => db.stop()));
-      await database.drop();
-    },
-  };
-}
-
 limitStoreSuite("PostgreSQL", async () => {
-  const { dbs, stop } = await openDatabase();
+  const { dbs, stop } = await openTwoProcesses();
   const [store, other] = dbs.map((db) => createPostgresLimitStore({ db }));
   assert(store && other);
   return { store, other, stop };
 });
 
 describe("limits on PostgreSQL", async () => {
-  const { database, dbs, stop } = await openDatabase();
+  const { database, dbs, stop } = await openTwoProcesses();
   const [db] = dbs;
   after(stop);
   const store = createPostgresLimitStore({ db });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import { newId } from "../../kernel/ids.ts";
 import { fail, ok } from "../../kernel/result.ts";
-import { createTestDatabase } from "../../testing/database.ts";
+import { openTwoProcesses } from "../../testing/two-processes.ts";
 import { createDb } from "../db/db.ts";
 import { createWakeup } from "../wakeup/wakeup.ts";
 import { leaseStoreSuite } from "./lease-store.fixture.ts";
@@ -14,33 +14,15 @@ import {
   deleteOldLeases,
 } from "./locks.ts";
 
-async function openDatabase() {
-  const database = await createTestDatabase();
-  const open = () =>
-    createDb({
-      urlsOf: () => database.urls,
-      placementOf: async () => ({ database: "home", schema: "shared" }),
-    });
-  const dbs = [open(), open()] as const;
-  return {
-    database,
-    dbs,
-    async stop() {
-      await Promise.all(dbs.map((db) => db.stop()));
-      await database.drop();
-    },
-  };
-}
-
 leaseStoreSuite("PostgreSQL", async () => {
-  const { dbs, stop } = await openDatabase();
+  const { dbs, stop } = await openTwoProcesses();
   const [store, other] = dbs.map((db) => createPostgresLeaseStore({ db }));
   assert(store && other);
   return { store, other, stop };
 });
 
 describe("locks on PostgreSQL", async () => {
-  const { database, dbs, stop } = await openDatabase();
+  const { database, dbs, stop } = await openTwoProcesses();
   const [db] = dbs;
   after(stop);
   const store = createPostgresLeaseStore({ db });
