@@ -139,7 +139,6 @@ const breakerFigures: Readonly<Record<BreakerState, number>> = {
   open: 1,
 };
 
-/** Counts are kept by the policies: a scrape copies them, a call costs nothing. */
 function watchCaches(registers: Registry[], caches: Parameters<Metrics["watchCaches"]>[0]): void {
   const figures = { name: "brandos_cache", labelNames: ["cache", "what"], registers };
   new Gauge({
@@ -153,6 +152,7 @@ function watchCaches(registers: Registry[], caches: Parameters<Metrics["watchCac
   });
 }
 
+/** Counts are kept by the policies: a scrape copies them, a call costs nothing. */
 function watchDependencies(
   registers: Registry[],
   dependencies: () => readonly DependencyFigures[],
