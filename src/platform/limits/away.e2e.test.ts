@@ -42,6 +42,9 @@ async function phase(taker: Taker, ms = phaseMs): Promise<readonly TakenReport[]
   return taker.report();
 }
 
+/** What a turn of a busy core may add to a few milliseconds. */
+const turnMs = 5;
+
 const of = (policy: LimitPolicy, reports: readonly TakenReport[]) =>
   reports.filter(([name]) => name === policy.name);
 const latencies = (reports: readonly TakenReport[]) =>
@@ -56,7 +59,8 @@ function checkAway(reports: readonly TakenReport[], normal: readonly TakenReport
   const slowest = latencies(reports).at(-1) ?? 0;
   assert(slowest <= waitMs + noiseMs, `one waited ${slowest} ms`);
   const [before, away] = [p95(normal), p95(reports)];
-  assert(away <= 2 * before, `p95 was ${before} ms, and ${away} ms without the store`);
+  // Both are a few milliseconds, and so is a turn of a busy core: waiting would show as 500.
+  assert(away <= 2 * before + turnMs, `p95 was ${before} ms, and ${away} ms without the store`);
   assert(reports.some(([, , , , source]) => source === "fallback"));
   const here = reports.filter(([, , , , source]) => source === "fallback");
   assert.equal(allowed(of(reads, here)), of(reads, here).length, "reads stay open");
