@@ -17,8 +17,9 @@ describe("housekeeping", async () => {
       `insert into platform.cache_entries (key, value, expires_at) values ('old', 'x', '-infinity')`,
     );
     await database.query(
-      `insert into platform.cache_invalidations (tenant_id, cache, recorded_at)
-       values (gen_random_uuid(), 'old', now() - interval '1 day')`,
+      // Below every transaction that other tests of this server run.
+      `insert into platform.cache_invalidations (tenant_id, horizon, cache, recorded_at)
+       values (gen_random_uuid(), 0, 'old', now() - interval '1 day')`,
     );
     const rounds: number[] = [];
     const came = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
