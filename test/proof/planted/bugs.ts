@@ -272,7 +272,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "what was being loaded when it was invalidated is cached",
-    promise: "B10",
+    promise: "cache",
     file: "src/platform/cache/invalidating.ts",
     find: "  overtake(desk, invalidation);\n",
     replace: "",
@@ -280,7 +280,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "a shared tier that was away is read before it heard what was removed",
-    promise: "B10",
+    promise: "cache",
     file: "src/platform/cache/tier-link.ts",
     find: "if (link.isAway || !(await isTold(link))) return undefined;",
     replace: "if (link.isAway) return undefined;",
@@ -288,7 +288,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "the shared tier of a cache takes a value whose claim was taken away",
-    promise: "B10",
+    promise: "cache",
     file: "src/platform/cache/redis-tier.ts",
     find: "elseif redis.call('get', claim) ~= token then",
     replace: "elseif verb ~= 'fill' and redis.call('get', claim) ~= token then",
@@ -296,7 +296,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "a server that comes back to a ring is read before it is told what it missed",
-    promise: "B10",
+    promise: "cache",
     file: "src/platform/cache/ring-membership.ts",
     find: 'if (member.state === "away") await deliver(member);',
     replace: 'member.state = "live";',
@@ -304,7 +304,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "a process that begins believes what nobody looked after",
-    promise: "B10",
+    promise: "cache",
     file: "src/platform/cache/ring-membership.ts",
     find: "if (!isVouchedFor) missed.add({ isAll: true });",
     replace: "",
@@ -312,7 +312,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "a server that went back to an older state is believed",
-    promise: "B10",
+    promise: "cache",
     file: "src/platform/cache/ring-membership.ts",
     find: "member.seen.life !== undefined && member.seen.life !== life",
     replace: "member.seen.life === life && member.seen.life !== life",
@@ -320,7 +320,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "invalidations are read past transactions that still run",
-    promise: "B10",
+    promise: "cache",
     file: "src/platform/cache/postgres-bus.ts",
     find: "isAllSettled && last ? last : { horizon: watermark - 1, position: lastPosition };",
     replace: "rows.at(-1) ?? (isAllSettled && last ? last : progress.cursor);",
