@@ -94,6 +94,8 @@ function openLane(node: Pick<RedisNode, "eval" | "evalsha">, tag: string): Lane 
     batchMax: 100,
     inFlightMax: 2,
     divideInto: 2,
+    // 72,000 takes a second by 10 callers instead of 55,000.
+    aloneUpTo: 16,
     waitingMax: 10_000,
     // A server that is away is away for each of them.
     isSplittable: () => false,
