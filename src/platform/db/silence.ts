@@ -1,5 +1,4 @@
 import type pg from "pg";
-import { createExpiries, type Expiry, systemTimers } from "../resilience/resilience.ts";
 
 /** Watches whether a server answers what it is asked. */
 export interface SilenceWatch {
@@ -14,8 +13,21 @@ export interface SilenceWatch {
  */
 export const silenceGraceMs = 2_000;
 
-const expiries = createExpiries(systemTimers);
+/** How often connections are looked at, milliseconds: a timer each cost a sixth of the checkouts. */
+const lookEveryMs = 500;
+
+/** Connections that wait for an answer. */
+const waiting = new Set<{ readonly look: (nowMs: number) => void }>();
+let looking: NodeJS.Timeout | undefined;
 const silent: SilenceWatch = { asked() {}, answered() {} };
+
+function lookAtAll(): void {
+  const nowMs = performance.now();
+  for (const { look } of waiting) look(nowMs);
+  if (waiting.size > 0) return;
+  clearInterval(looking);
+  looking = undefined;
+}
 
 /**
  * Cuts a connection whose server says nothing: `statement_timeout` is kept by the server, and one that
@@ -28,25 +40,26 @@ const silent: SilenceWatch = { asked() {}, answered() {} };
 export function watchSilence(client: pg.PoolClient, statementTimeoutMs: number): SilenceWatch {
   if (statementTimeoutMs <= 0) return silent;
   const limitMs = statementTimeoutMs + silenceGraceMs;
-  let waiting = 0;
+  let unanswered = 0;
   let sinceMs = 0;
-  let expiry: Expiry | undefined;
-  const watch = (): void => {
-    expiry = expiries.add(sinceMs + limitMs, () => {
-      if (performance.now() - sinceMs < limitMs) return watch();
+  const watch = {
+    look(nowMs: number) {
+      if (nowMs - sinceMs < limitMs) return;
+      waiting.delete(watch);
       const { stream } = (client as unknown as Wired).connection;
       stream.destroy(new Error(`the server said nothing for ${limitMs} ms`));
-    });
+    },
   };
   return {
     asked() {
-      if (waiting++ > 0) return;
+      if (unanswered++ > 0) return;
       sinceMs = performance.now();
-      watch();
+      waiting.add(watch);
+      looking ??= setInterval(lookAtAll, lookEveryMs).unref();
     },
     answered() {
       sinceMs = performance.now();
-      if (--waiting === 0) expiry?.remove();
+      if (--unanswered === 0) waiting.delete(watch);
     },
   };
 }
