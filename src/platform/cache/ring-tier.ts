@@ -46,8 +46,8 @@ export interface RingTier extends SharedTier {
  * first that answers; writes and removals reach all, or are kept for those that are away and delivered
  * before they are read again.
  *
- * What was removed or renewed through this ring is not read through it again, whatever its members did
- * meanwhile. Every process has to remove what it hears of through its own ring.
+ * A member that was away is told what was removed and renewed through this ring before it is read again,
+ * or everything in it is doubted. Every process has to remove what it hears of through its own ring.
  */
 export function createRingTier(config: RingTierConfig): RingTier {
   const { replicas = 2 } = config;
