@@ -234,7 +234,15 @@ function callsOf(
     unclaim: (claim, key) => attempt(() => tier.unclaim(claim, key)),
     knownEpochs: (tags) => attempt(() => tier.knownEpochs(tags.map(generation.tag))),
     epochs: (tags) => attempt(() => tier.epochs(tags.map(generation.tag))),
-    renew: (tags) => attempt(() => tier.renew(tags.map(generation.tag)), { tags }),
+    renew: (tags) =>
+      attempt(
+        async () => {
+          // In the generation of now: in an older one, of before a server was emptied, nobody would look.
+          await generation.look();
+          await tier.renew(tags.map(generation.tag));
+        },
+        { tags },
+      ),
     lift: (tags, epochs) => attempt(() => tier.lift(tags.map(generation.tag), epochs)),
   };
 }

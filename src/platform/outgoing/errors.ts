@@ -1,3 +1,5 @@
+import { notSent } from "../resilience/classify.ts";
+
 import { ResilienceError, type ResilienceErrorCode } from "../resilience/resilience.ts";
 
 /** Why an outgoing call gave no answer. */
@@ -48,17 +50,6 @@ const sentCodes: ReadonlySet<OutgoingErrorCode> = new Set([
   "ERR_OUTGOING_ABORTED",
 ]);
 
-/** Failures to connect: not a byte of the request has left. */
-const connectCodes: ReadonlySet<string> = new Set([
-  "ECONNREFUSED",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "EADDRNOTAVAIL",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "UND_ERR_CONNECT_TIMEOUT",
-]);
-
 const timeoutCodes: ReadonlySet<string> = new Set([
   "UND_ERR_HEADERS_TIMEOUT",
   "UND_ERR_BODY_TIMEOUT",
@@ -85,7 +76,7 @@ export function toOutgoingError(error: unknown): OutgoingError {
   if (timeoutCodes.has(code)) {
     return new OutgoingError("ERR_OUTGOING_TIMEOUT", "no answer in time", error);
   }
-  if (connectCodes.has(code)) {
+  if (notSent.has(code)) {
     return new OutgoingError("ERR_OUTGOING_CONNECT", `cannot connect: ${code}`, error);
   }
   if (code === "UND_ERR_ABORTED" || (error as Error | undefined)?.name === "AbortError") {

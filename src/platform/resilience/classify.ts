@@ -12,8 +12,8 @@ export type ErrorClass = "transient" | "timeout" | "permanent" | "aborted";
 /** Tells errors apart. */
 export type Classify = (error: unknown) => ErrorClass;
 
-/** Failures to connect: not a byte has left. */
-const notSent: ReadonlySet<string> = new Set([
+/** Codes of failures to connect: not a byte has left. */
+export const notSent: ReadonlySet<string> = new Set([
   "ECONNREFUSED",
   "EHOSTUNREACH",
   "ENETUNREACH",
