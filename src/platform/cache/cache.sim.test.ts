@@ -142,7 +142,7 @@ async function change({ random, source, nodes, isPositioned }: World): Promise<v
 async function beReplaced({ random, tier }: World): Promise<void> {
   const { remove, renew } = tier;
   tier.remove = async () => {};
-  tier.renew = async () => {};
+  tier.renew = async () => [];
   await turns(random, 20);
   tier.remove = remove;
   tier.renew = renew;

@@ -78,6 +78,7 @@ export function createFaultyTier(): FaultyTier {
     renew: (tags) =>
       call("renew", () => {
         for (const tag of tags) epochs.set(tag, ++last);
+        return tags.map(epochOf);
       }),
   };
   return tier;

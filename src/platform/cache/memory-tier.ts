@@ -124,7 +124,9 @@ function createEpochs(
     epochs: async (tags) => tags.map(epochOf),
     knownEpochs: async (tags) => tags.map((tag) => epochs.get(tag)),
     async renew(tags) {
-      for (const tag of tags) remember(epochs, tag, next());
+      const renewed = tags.map(() => next());
+      for (const [at, tag] of tags.entries()) remember(epochs, tag, renewed[at] as number);
+      return renewed;
     },
     async lift(tags, least) {
       for (const [at, tag] of tags.entries()) {

@@ -81,7 +81,7 @@ describe("positions", () => {
       const other = createCache(config);
       // The server comes back as it was before, and says that it heard.
       tier.remove = async () => {};
-      tier.renew = async () => {};
+      tier.renew = async () => [];
       say({ cache: "test", tenantId, position: 1, ...stale });
       assert.equal(tier.values.size, 1);
       assert.equal(await other.get(tenantId, "a"), at("a", 1));

@@ -248,14 +248,19 @@ function createEpochs(
       const begun = new Map((await read(unknown)).map((epoch, at) => [unknown[at], epoch]));
       return known.map((epoch, at) => epoch ?? (begun.get(tags[at]) as number));
     },
-    renew: (tags) =>
-      write(tags, (tx) =>
-        tx.run(sql("cache.renew_tags")`
+    async renew(tags) {
+      if (tags.length === 0) return [];
+      const rows = await change(db, database, (tx) =>
+        tx.rows<{ tag: string; epoch: number }>(sql("cache.renew_tags")`
           insert into cache_tags as known (tag, epoch)
-          select distinct tag, (extract(epoch from now()) * 1000000)::bigint
+          select distinct tag, (extract(epoch from statement_timestamp()) * 1000000)::bigint
           from unnest(${tags}::text[]) as tag order by tag
-          on conflict (tag) do update set epoch = greatest(known.epoch + 1, excluded.epoch)`),
-      ),
+          on conflict (tag) do update set epoch = greatest(known.epoch + 1, excluded.epoch)
+          returning tag, epoch`),
+      );
+      const renewed = new Map(rows.map(({ tag, epoch }) => [tag, epoch]));
+      return tags.map((tag) => renewed.get(tag) as number);
+    },
     lift: (tags, least) =>
       write(tags, (tx) =>
         tx.run(sql("cache.lift_tags")`

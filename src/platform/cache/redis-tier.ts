@@ -139,9 +139,7 @@ function createEpochs(
       const begun = new Map(epochs.map((epoch, at) => [unknown[at], epoch]));
       return known.map((epoch, at) => epoch ?? (begun.get(tags[at]) as number));
     },
-    async renew(tags) {
-      await change("renew", tags);
-    },
+    renew: (tags) => change("renew", tags),
     async lift(tags, epochs) {
       await change("lift", tags, epochs);
     },

@@ -1,8 +1,9 @@
 import { newId } from "../../kernel/ids.ts";
+import type { RingFloors } from "./ring-floors.ts";
 import { createGeneration, type Generation } from "./ring-generation.ts";
 import type { RingMember } from "./ring-member.ts";
 import { createMissed, type Missed, type Missing } from "./ring-missed.ts";
-import type { SharedTier } from "./shared-tier.ts";
+import type { Claim, SharedTier } from "./shared-tier.ts";
 
 /**
  * How a member of a ring stands for this process: `joining`, it is not known yet whether what is in it
@@ -25,7 +26,7 @@ export interface MembershipEvent {
 export interface MembershipConfig {
   readonly beatMs?: number;
   readonly pauseMs?: number;
-  readonly missedMax?: number;
+  readonly missedMax: number;
   readonly onEvent?: (event: MembershipEvent) => void;
 }
 
@@ -55,6 +56,7 @@ interface Membership {
   readonly tier: RingMember;
   readonly missed: Missed;
   readonly generation: Generation;
+  readonly floors: RingFloors;
   readonly beatMs: number;
   state: MemberState;
   /** What is known of it since this process began. */
@@ -78,12 +80,21 @@ export function openMember(
   name: string,
   tier: RingMember,
   config: MembershipConfig,
+  floors: RingFloors,
 ): RingTierMember {
-  const { beatMs = 1_000, pauseMs = 50, missedMax = 10_000, onEvent = () => {} } = config;
+  const { beatMs = 1_000, pauseMs = 50, missedMax, onEvent = () => {} } = config;
   const generation = createGeneration(tier);
   const missed = createMissed(missedMax);
   const standing = { state: "joining", seen: {}, touches: 0, isDoubted: false } as const;
-  const member: Membership = { name, tier, missed, generation, beatMs, ...standing };
+  const member: Membership = {
+    name,
+    tier,
+    missed,
+    generation,
+    floors,
+    beatMs,
+    ...standing,
+  };
   const waiting = new Set<() => void>();
   let failures = 0;
   let timer: NodeJS.Timeout | undefined;
@@ -180,13 +191,12 @@ async function touch(member: Membership): Promise<void> {
 
 /** Tells a member what it missed. */
 async function deliver(member: Membership): Promise<void> {
-  const { tier, missed, generation } = member;
+  const { tier, missed, generation, floors } = member;
   while (!missed.isEmpty()) {
     const missing: Missing = missed.take();
     try {
-      if (missing.isAll) await generation.raise();
-      else await generation.look();
-      if (missing.tags.length > 0) await tier.renew(missing.tags.map(generation.tag));
+      if (missing.isAll) floors.raiseAll(await generation.raise());
+      if (missing.tags.length > 0) floors.raise(missing.tags, await generation.renew(missing.tags));
       if (missing.keys.length > 0) await tier.remove(missing.keys);
       member.isDoubted ||= missing.isAll;
     } catch (error) {
@@ -194,6 +204,16 @@ async function deliver(member: Membership): Promise<void> {
       throw error;
     }
   }
+}
+
+/** A right to load says in which generation it was asked for. */
+function sinceGeneration(generation: number, { token }: Claim): Claim {
+  return { token: `${generation}:${token}` };
+}
+
+function withGeneration({ token }: Claim): readonly [generation: number, claim: Claim] {
+  const at = token.indexOf(":");
+  return [Number(token.slice(0, at)), { token: token.slice(at + 1) }];
 }
 
 /** The calls of a tier; what fails to change something is kept as missed. */
@@ -228,21 +248,20 @@ function callsOf(
       return attempt(() => tier.write(stamped), { keys: entries.map(({ key }) => key) });
     },
     remove: (keys) => attempt(() => tier.remove(keys), { keys }),
-    claim: (key, leaseMs) => attempt(() => tier.claim(key, leaseMs)),
-    fill: (claim, entry) =>
-      attempt(() => tier.fill(claim, { ...entry, bytes: generation.stamp(entry.bytes) })),
-    unclaim: (claim, key) => attempt(() => tier.unclaim(claim, key)),
+    async claim(key, leaseMs) {
+      const began = generation.current();
+      const claim = await attempt(() => tier.claim(key, leaseMs));
+      return claim && sinceGeneration(began, claim);
+    },
+    fill(claim, { bytes, ...entry }) {
+      // The removal that it missed may be one of those for which everything is doubted since.
+      const [began, given] = withGeneration(claim);
+      return attempt(() => tier.fill(given, { ...entry, bytes: generation.stamp(bytes, began) }));
+    },
+    unclaim: (claim, key) => attempt(() => tier.unclaim(withGeneration(claim)[1], key)),
     knownEpochs: (tags) => attempt(() => tier.knownEpochs(tags.map(generation.tag))),
     epochs: (tags) => attempt(() => tier.epochs(tags.map(generation.tag))),
-    renew: (tags) =>
-      attempt(
-        async () => {
-          // In the generation of now: in an older one, of before a server was emptied, nobody would look.
-          await generation.look();
-          await tier.renew(tags.map(generation.tag));
-        },
-        { tags },
-      ),
+    renew: (tags) => attempt(() => generation.renew(tags), { tags }),
     lift: (tags, epochs) => attempt(() => tier.lift(tags.map(generation.tag), epochs)),
   };
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import { newId } from "../../kernel/ids.ts";
+import { createRing } from "../../kernel/ring.ts";
 import { createMemorySharedTier } from "./memory-tier.ts";
 import type { RingMember } from "./ring-member.ts";
 import { createRingTier, type MembershipEvent, type RingTierConfig } from "./ring-tier.ts";
@@ -35,6 +36,11 @@ const entry = (text: string, key: string = newId()) => ({
   bytes: Buffer.from(text),
   ttlMs: 60_000,
 });
+
+/** The two members that keep a name. */
+function ownersOf(name: string): [string, string] {
+  return createRing(names.map((each) => ({ name: each }))).ownersOf(name, 2) as [string, string];
+}
 
 async function until(condition: () => unknown): Promise<void> {
   while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 1));
@@ -151,6 +157,32 @@ describe("a ring of tiers", () => {
     assert.equal(String((await there.ring.read([keys[0] as string]))[0]), "new");
   });
 
+  it("doubts what was being loaded when a member missed too much, whenever it is filled", async () => {
+    const { open } = setup();
+    const replicas = 1;
+    const [here, there] = [await open({ missedMax: 10, replicas }), await open({ replicas })];
+    const wanted = entry("old");
+    const [owner] = ownersOf(wanted.key);
+    const claim = await there.ring.claim(wanted.key, 60_000);
+    assert(claim);
+    here.way(owner).cut();
+    const removed = [wanted.key, ...Array.from({ length: 60 }, () => newId())];
+    await assert.rejects(here.ring.remove(removed), { code: "ERR_CACHE_TIER_AWAY" });
+    here.way(owner).mend();
+    await until(() => here.ring.states().get(owner) === "live");
+    assert(here.events.some(({ member, isDoubted }) => member === owner && isDoubted));
+    // From a value the other one learns that it was doubted.
+    const telling = entry(
+      "new",
+      removed.find((key) => ownersOf(key)[0] === owner && key !== wanted.key),
+    );
+    await here.ring.write([telling]);
+    assert.equal(String((await there.ring.read([telling.key]))[0]), "new");
+    await there.ring.fill(claim, wanted);
+    for (const { ring } of [here, there])
+      assert.deepEqual(await ring.read([wanted.key]), [undefined]);
+  });
+
   it("doubts a server that may have gone back to an older state", async () => {
     const { open, tiers } = setup();
     const { ring, way } = await open({ replicas: 1 });
@@ -223,6 +255,33 @@ describe("a ring of tiers", () => {
     for (const name of names) tiers.set(name, createMemorySharedTier());
     const begun = await ring.epochs(tags);
     assert(begun.every((epoch, at) => epoch > (before[at] ?? 0)));
+  });
+
+  it("believes no tag below its own renewal when the only member that knew it is emptied", async () => {
+    const { open, tiers } = setup();
+    const [here, there] = [await open(), await open()];
+    for (const isToldLater of [false, true]) {
+      const tag = newId();
+      const [first, second] = ownersOf(tag);
+      const [old] = await there.ring.epochs([tag]);
+      here.way(second).cut();
+      if (isToldLater) here.way(first).cut();
+      const renewing = here.ring.renew([tag]);
+      if (isToldLater) await assert.rejects(renewing, { code: "ERR_CACHE_TIER_AWAY" });
+      else await renewing;
+      here.way(first).mend();
+      await until(() => here.ring.states().get(first) === "live");
+      const emptied = createMemorySharedTier();
+      tiers.set(first, emptied);
+      // From the one that was not told the emptied one learns what was before.
+      assert.deepEqual(await there.ring.epochs([tag]), [old]);
+      const [believed] = await here.ring.epochs([tag]);
+      assert((believed ?? 0) > (old ?? 0), `${believed} after ${old}`);
+      here.way(second).mend();
+      await until(() => here.ring.states().get(second) === "live");
+      const [last] = await here.ring.epochs([tag]);
+      assert((last ?? 0) >= (believed ?? 0));
+    }
   });
 
   it("lets no epoch go back when the member with the largest is lost", async () => {

@@ -1,5 +1,6 @@
 import { assert } from "../../kernel/assert.ts";
 import { createRing, type RingNode } from "../../kernel/ring.ts";
+import { createRingFloors, type RingFloors } from "./ring-floors.ts";
 import type { RingMember } from "./ring-member.ts";
 import {
   type MemberState,
@@ -50,13 +51,20 @@ export interface RingTier extends SharedTier {
  * or everything in it is doubted. Every process has to remove what it hears of through its own ring.
  */
 export function createRingTier(config: RingTierConfig): RingTier {
-  const { replicas = 2 } = config;
+  const { replicas = 2, missedMax = 10_000 } = config;
   assert(config.members.length > 0, "a ring of tiers has a member");
   assert(replicas >= 1 && replicas <= 4, "1 to 4 replicas");
   const ring = createRing(config.members);
+  const floors = createRingFloors(missedMax);
+  const onEvent = (event: MembershipEvent): void => {
+    if (areAllLive()) floors.clear();
+    config.onEvent?.(event);
+  };
+  const membership = { ...config, missedMax, onEvent };
   const members = new Map(
-    config.members.map(({ name, tier }) => [name, openMember(name, tier, config)]),
+    config.members.map(({ name, tier }) => [name, openMember(name, tier, membership, floors)]),
   );
+  const areAllLive = () => [...members.values()].every((member) => member.isLive());
   const ownersOf = (key: string): RingTierMember[] =>
     ring.ownersOf(key, replicas).map((name) => members.get(name) as RingTierMember);
   return {
@@ -75,11 +83,16 @@ export function createRingTier(config: RingTierConfig): RingTier {
     read: (keys) => (keys.length === 1 ? readOne(ownersOf, keys) : readFirst(ownersOf, keys)),
     write: (entries) => reachAll(ownersOf, entries, keyOf, (member, part) => member.write(part)),
     remove: (keys) => reachAll(ownersOf, keys, itself, (member, part) => member.remove(part)),
-    renew: async (tags) => {
-      await reachAll(ownersOf, tags, itself, (member, part) => member.renew(part));
-      await agreeOnEpochs(ownersOf, tags);
+    async renew(tags) {
+      const renewed: (readonly [readonly string[], readonly number[]])[] = [];
+      await reachAll(ownersOf, tags, itself, async (member, part) => {
+        renewed.push([part, await member.renew(part)]);
+      });
+      // Asked now: until a member that could not be told was told, it is not live.
+      if (!areAllLive()) for (const [part, epochs] of renewed) floors.raise(part, epochs);
+      return agreeOnEpochs(ownersOf, tags, floors);
     },
-    epochs: (tags) => agreeOnEpochs(ownersOf, tags),
+    epochs: (tags) => agreeOnEpochs(ownersOf, tags, floors),
     claim: (key, leaseMs) => claimAll(ownersOf(key), key, leaseMs),
     fill: ({ token }, entry) => fillAll(ownersOf(entry.key), token, entry),
     async unclaim({ token }, key) {
@@ -203,9 +216,13 @@ async function atAll<Value>(
 async function agreeOnEpochs(
   ownersOf: OwnersOf,
   tags: readonly string[],
+  floors: RingFloors,
 ): Promise<readonly number[]> {
   const known = await askOwners(ownersOf, tags, (member, part) => member.knownEpochs(part));
-  const largest = tags.map((tag) => Math.max(0, ...valuesOf(known, tag)));
+  for (const tag of tags) {
+    if (![...known.values()].some((epochs) => epochs.has(tag))) throw away(tag);
+  }
+  const largest = tags.map((tag) => Math.max(floors.of(tag), ...valuesOf(known, tag)));
   const unknown = tags.filter((_, at) => largest[at] === 0);
   if (unknown.length > 0) {
     const begun = await askOwners(ownersOf, unknown, (member, part) => member.epochs(part));

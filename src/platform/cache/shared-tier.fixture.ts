@@ -193,21 +193,22 @@ function testEpochs({ tier, other }: OpenedTiers): void {
     const before = await tier.epochs(tags);
     assert(before.every((epoch) => Number.isSafeInteger(epoch) && epoch > 0));
     assert.deepEqual(await other.epochs(tags.toReversed()), before.toReversed());
-    await other.renew(tags.slice(0, 1));
+    const [renewed] = await other.renew(tags.slice(0, 1));
     const after = await tier.epochs(tags);
+    assert.equal(after[0], renewed);
     assert((after[0] ?? 0) > (before[0] ?? 0));
     assert.equal(after[1], before[1]);
     assert.deepEqual(await tier.epochs([]), []);
-    await tier.renew([]);
+    assert.deepEqual(await tier.renew([]), []);
   });
 
   it("lets an epoch grow with each renewal, however many come at once", async () => {
     const tag = newId();
     let last = 0;
     for (let round = 0; round < 20; round++) {
-      const renewing = [tier, other, tier].map((each) => each.renew([tag]));
-      await Promise.all(renewing);
+      const renewed = await Promise.all([tier, other, tier].map((each) => each.renew([tag])));
       const [epoch = 0] = await (round % 2 ? tier : other).epochs([tag]);
+      assert.equal(epoch, Math.max(...renewed.flat()));
       assert(epoch > last, `${epoch} after ${last}`);
       last = epoch;
     }

@@ -50,6 +50,10 @@ export interface SharedTier {
    * @returns as many as tags, positive safe integers
    */
   epochs(tags: readonly string[]): Promise<readonly number[]>;
-  /** Begins new epochs: larger than the last ones. */
-  renew(tags: readonly string[]): Promise<void>;
+  /**
+   * Begins new epochs: larger than the last ones.
+   *
+   * @returns as many as tags
+   */
+  renew(tags: readonly string[]): Promise<readonly number[]>;
 }

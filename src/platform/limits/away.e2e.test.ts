@@ -42,9 +42,6 @@ async function phase(taker: Taker, ms = phaseMs): Promise<readonly TakenReport[]
   return taker.report();
 }
 
-/** What a turn of a busy core may add to a few milliseconds. */
-const turnMs = 5;
-
 const of = (policy: LimitPolicy, reports: readonly TakenReport[]) =>
   reports.filter(([name]) => name === policy.name);
 const latencies = (reports: readonly TakenReport[]) =>
@@ -59,8 +56,7 @@ function checkAway(reports: readonly TakenReport[], normal: readonly TakenReport
   const slowest = latencies(reports).at(-1) ?? 0;
   assert(slowest <= waitMs + noiseMs, `one waited ${slowest} ms`);
   const [before, away] = [p95(normal), p95(reports)];
-  // Both are a few milliseconds, and so is a turn of a busy core: waiting would show as 500.
-  assert(away <= 2 * before + turnMs, `p95 was ${before} ms, and ${away} ms without the store`);
+  assert(away <= 2 * before, `p95 was ${before} ms, and ${away} ms without the store`);
   assert(reports.some(([, , , , source]) => source === "fallback"));
   const here = reports.filter(([, , , , source]) => source === "fallback");
   assert.equal(allowed(of(reads, here)), of(reads, here).length, "reads stay open");
@@ -143,7 +139,8 @@ describe("limits whose PostgreSQL is", async () => {
   const folder = mkdtempSync(path.join(tmpdir(), "brandos-limits-"));
   chmodSync(folder, 0o711);
   const dataDir = path.join(folder, "postgres");
-  const server = await startEmbeddedPostgres({ dataDir, settings: { fsync: false } });
+  const start = () => startEmbeddedPostgres({ dataDir, settings: { fsync: false } });
+  let server = await start();
   await migrate({ ownerUrl: server.url, home: true, schemas: ["shared"], lines: migrationLines });
   after(async () => {
     await server.stop();
@@ -174,9 +171,14 @@ describe("limits whose PostgreSQL is", async () => {
     async resume() {
       for (const pid of paused) process.kill(pid, "SIGCONT");
     },
-    // Whoever started it starts it again.
-    kill: async () => void process.kill(postmaster(), "SIGKILL"),
-    revive: async () => {},
+    async kill() {
+      process.kill(postmaster(), "SIGKILL");
+      // Whoever started it would start it again, faster than anybody asks for a fallback.
+      await server.stop();
+    },
+    async revive() {
+      server = await start();
+    },
     flush: async () => void (await query("truncate platform.rate_limits")),
   });
 });

@@ -295,6 +295,22 @@ export const plantedBugs: readonly PlantedBug[] = [
     tests: ["src/platform/cache/redis-tier.e2e.test.ts"],
   },
   {
+    name: "what was loaded before a member was doubted is filled as if it were new",
+    promise: "cache",
+    file: "src/platform/cache/ring-membership.ts",
+    find: "generation.stamp(bytes, began)",
+    replace: "generation.stamp(bytes)",
+    tests: ["src/platform/cache/ring-tier.test.ts"],
+  },
+  {
+    name: "a renewal is not looked for in the generation that began meanwhile",
+    promise: "cache",
+    file: "src/platform/cache/ring-generation.ts",
+    find: "if (known === before) return epochs;",
+    replace: "return epochs;",
+    tests: ["src/platform/cache/ring-generation.test.ts"],
+  },
+  {
     name: "a server that comes back to a ring is read before it is told what it missed",
     promise: "cache",
     file: "src/platform/cache/ring-membership.ts",
