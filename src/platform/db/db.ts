@@ -268,7 +268,11 @@ async function once<Value>(
 ): Promise<Outcome<Value>> {
   if (leftMs(work.options) <= 0) throw deadlinePassed(name);
   const lease = await work.pool.acquire(name);
-  const left = Math.max(1, Math.ceil(leftMs(work.options)));
+  const left = Math.ceil(leftMs(work.options));
+  if (left <= 0) {
+    lease.release();
+    throw deadlinePassed(name);
+  }
   const statementTimeoutMs = Math.min(work.opening.statementTimeoutMs, left);
   const open = openTransaction(lease, { ...work.opening, statementTimeoutMs });
   let verdict: Verdict<Value> | undefined;

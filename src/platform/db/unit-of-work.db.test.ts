@@ -235,6 +235,24 @@ describe("a unit of work", () => {
     await assert.rejects(late, /deadline passed before test.deadline began/);
   });
 
+  test("begins nothing when the deadline passed while it waited for a connection", async () => {
+    const own = open(() => database.urls, { poolLimits: { max: 1 } });
+    let end = () => {};
+    const ending = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    const holder = own.commit(tenantId, () => ending);
+    const options = { name: "test.waited", deadlineMs: performance.now() + 50 };
+    const late = own.commit(tenantId, async () => assert.fail("it began"), options);
+    setTimeout(end, 100);
+    await assert.rejects(late, /deadline passed before test.waited began/);
+    await holder;
+    await own.commit(tenantId, async (tx) => tx.rows(sql("test.uow_one")`select 1`), {
+      deadlineMs: performance.now() + 5_000,
+    });
+    await own.stop();
+  });
+
   test("gives up on a server that says nothing, and gives the connection away", async () => {
     const own = open(
       () => ({ app: proxy.through(database.urls.app), platform: database.urls.platform }),
