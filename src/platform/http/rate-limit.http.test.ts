@@ -139,6 +139,14 @@ describe("rate limits", () => {
     assert.equal((await ask("/v1/work", "sk-0-a")).status, 200);
   });
 
+  test("count a caller's whole /64 as one address", async (t) => {
+    const ask = await serve(t, { anonymousRatePerMinute: 2 });
+    const shop = (from: string) => ask("/v1/shop", undefined, from);
+    const own = [shop("2001:db8:0:1::1"), shop("2001:db8:0:1:ffff::2"), shop("2001:db8:0:1::3")];
+    assert.deepEqual((await statuses(own)).toSorted(), [200, 200, 429]);
+    assert.equal((await shop("2001:db8:0:2::1")).status, 200);
+  });
+
   test("of 0 are none, and say nothing", async (t) => {
     const off = { ratePerMinute: 0, tenantRatePerMinute: 0, anonymousRatePerMinute: 0 };
     const ask = await serve(t, off);

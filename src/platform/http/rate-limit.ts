@@ -8,6 +8,7 @@ import {
   retryAfterSeconds,
   type Verdict,
 } from "../limits/limits.ts";
+import { addressGroup } from "./address-group.ts";
 import type { HttpLimits } from "./limits.ts";
 import type { Principal } from "./principal.ts";
 import { problemError } from "./problem.ts";
@@ -91,7 +92,7 @@ export function createRateLimits(limiter: Limiter, limits: HttpLimits): RateLimi
     const kind = route.limits ?? "open";
     if (!principal) {
       // Whoever guesses keys is limited strictly, whatever it asks for.
-      add(policies.address, request.ip, route.access === "public" ? kind : "strict");
+      add(policies.address, addressGroup(request.ip), route.access === "public" ? kind : "strict");
       return asks;
     }
     const { tenantId, actor } = principal;
@@ -100,7 +101,7 @@ export function createRateLimits(limiter: Limiter, limits: HttpLimits): RateLimi
     add(policies.tenant, tenantId, kind);
     // A publishable key is everybody's: who tries cards is told apart by the address.
     const isShopper = kind === "strict" && principal.kind === "publishable";
-    if (isShopper) add(policies.shopper, `${tenantId} ${request.ip}`, kind);
+    if (isShopper) add(policies.shopper, `${tenantId} ${addressGroup(request.ip)}`, kind);
     return asks;
   };
 
