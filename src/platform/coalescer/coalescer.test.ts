@@ -86,21 +86,6 @@ describe("a coalescer", () => {
     await Promise.all(answers);
   });
 
-  it("sends few callers one by one, at once, and gathers those who come on top", async () => {
-    const { coalescer, nextBatch } = setup({ aloneUpTo: 2, inFlightMax: 3 });
-    const answers = [1, 2, 3, 4].map((item) => coalescer.submit("a", item));
-    const [first, second] = [await nextBatch(), await nextBatch()];
-    assert.deepEqual([first.items, second.items], [[1], [2]]);
-    const third = await nextBatch();
-    assert.deepEqual(third.items, [3, 4]);
-    for (const batch of [first, second, third]) batch.open();
-    assert.deepEqual(await Promise.all(answers), ["a1", "a2", "a3", "a4"]);
-    assert.equal(coalescer.depth(), 0);
-    const again = coalescer.submit("a", 5);
-    (await nextBatch()).open();
-    assert.equal(await again, "a5");
-  });
-
   it("keeps the batch size within its limit, in the order of arrival", async () => {
     const { coalescer, nextBatch } = setup({ batchMax: 2 });
     const answers = [1, 2, 3, 4, 5].map((item) => coalescer.submit("a", item));

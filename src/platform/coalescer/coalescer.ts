@@ -15,11 +15,6 @@ export interface CoalescerConfig<Item, Value> {
    * that cost so little that small batches in flight together beat a large one.
    */
   readonly divideInto?: number;
-  /**
-   * Callers of a key up to which each is a batch of one, sent at once; default 0. For round trips that cost
-   * so little that waiting for company costs more.
-   */
-  readonly aloneUpTo?: number;
   /** Callers that may wait per key; the next one is refused with ERR_COALESCER_FULL. */
   readonly waitingMax: number;
   /**
@@ -67,10 +62,7 @@ interface Waiter<Item, Value> {
 
 interface Lane<Item, Value> {
   waiting: Waiter<Item, Value>[];
-  /** Batches. */
   inFlight: number;
-  /** Their callers. */
-  served: number;
   scheduled: boolean;
 }
 
@@ -83,7 +75,7 @@ export function createCoalescer<Item, Value>(
   config: CoalescerConfig<Item, Value>,
 ): Coalescer<Item, Value> {
   assert(config.batchMax > 0 && config.inFlightMax > 0, "a coalescer's limits are positive");
-  const { besideMin = 1, aloneUpTo = 0 } = config;
+  const { besideMin = 1 } = config;
   const lanes = new Map<string, Lane<Item, Value>>();
   let depth = 0;
 
@@ -92,30 +84,21 @@ export function createCoalescer<Item, Value>(
       ? waiting.length > 0
       : inFlight < config.inFlightMax && waiting.length >= besideMin;
 
-  const start = (key: string, lane: Lane<Item, Value>, batch: Waiter<Item, Value>[]): void => {
-    lane.inFlight++;
-    lane.served += batch.length;
-    void runBatch(config, key, batch).finally(() => {
-      lane.inFlight--;
-      lane.served -= batch.length;
-      depth -= batch.length;
-      if (lane.scheduled) return;
-      if (aloneUpTo > 0 && lane.waiting.length === 0) {
-        if (lane.inFlight === 0) lanes.delete(key);
-        return;
-      }
-      // The callers just answered may come again at once: they join the next batch instead of
-      // splitting into two half-full ones (closed loop of 256: batches of 250 instead of 60).
-      lane.scheduled = true;
-      setImmediate(pump, key, lane);
-    });
-  };
   const pump = (key: string, lane: Lane<Item, Value>): void => {
     lane.scheduled = false;
     if (lane.waiting.length === 0 && lane.inFlight === 0) lanes.delete(key);
     while (mayStart(lane)) {
       const batch = lane.waiting.splice(0, batchSize(config, lane));
-      start(key, lane, batch);
+      lane.inFlight++;
+      void runBatch(config, key, batch).finally(() => {
+        lane.inFlight--;
+        depth -= batch.length;
+        if (lane.scheduled) return;
+        // The callers just answered may come again at once: they join the next batch instead of
+        // splitting into two half-full ones (closed loop of 256: batches of 250 instead of 60).
+        lane.scheduled = true;
+        setImmediate(pump, key, lane);
+      });
     }
   };
 
@@ -123,7 +106,7 @@ export function createCoalescer<Item, Value>(
     submit(key, item) {
       let lane = lanes.get(key);
       if (!lane) {
-        lane = { waiting: [], inFlight: 0, served: 0, scheduled: false };
+        lane = { waiting: [], inFlight: 0, scheduled: false };
         lanes.set(key, lane);
       }
       if (lane.waiting.length >= config.waitingMax) {
@@ -133,10 +116,6 @@ export function createCoalescer<Item, Value>(
       depth++;
       const joined = lane;
       return new Promise<Value>((resolve, reject) => {
-        if (joined.waiting.length === 0 && joined.served < aloneUpTo) {
-          start(key, joined, [{ item, resolve, reject }]);
-          return;
-        }
         joined.waiting.push({ item, resolve, reject });
         if (joined.scheduled || !mayStart(joined)) return;
         joined.scheduled = true;

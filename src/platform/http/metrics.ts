@@ -2,6 +2,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 import type { BatchReport } from "../coalescer/coalescer.ts";
 import type { DbError } from "../db/errors.ts";
 import type { PoolEvent, PoolState } from "../db/pool.ts";
+import type { VerdictSource } from "../limits/limits.ts";
 import type { BreakerState, DependencyFigures } from "../resilience/resilience.ts";
 
 /** Figures of one process in Prometheus' format. */
@@ -10,6 +11,10 @@ export interface Metrics {
   readonly registry: Registry;
   /** Counts one answered request. @param route path template, never a path */
   request(route: string, method: string, status: number, seconds: number): void;
+  /** Counts a request that a limit refused. @param source who decided */
+  refused(limit: string, source: VerdictSource): void;
+  /** Counts a request that a limit was asked about while its store was away. */
+  limitedAlone(limit: string): void;
   /** Give these to `createDb` and `createCoalescer`. */
   readonly onPoolEvent: (event: PoolEvent) => void;
   readonly onRetry: (report: { readonly name: string; readonly error: DbError }) => void;
@@ -46,8 +51,22 @@ export function createMetrics(): Metrics {
     labelNames: ["work", "cause"],
     registers,
   });
+  const refusals = new Counter({
+    name: "brandos_rate_limit_refusals_total",
+    help: "Requests refused, by limit and by who decided: the store, tokens taken ahead, this node alone.",
+    labelNames: ["limit", "source"],
+    registers,
+  });
+  const alone = new Counter({
+    name: "brandos_rate_limit_without_store_total",
+    help: "Requests that this node counted alone because the store of limits was away, by limit.",
+    labelNames: ["limit"],
+    registers,
+  });
   return {
     registry,
+    refused: (limit, source) => refusals.inc({ limit, source }),
+    limitedAlone: (limit) => alone.inc({ limit }),
     request: (route, method, status, seconds) =>
       requests.observe({ route, method, status: String(status) }, seconds),
     onRetry: ({ name, error }) => retries.inc({ work: name, cause: error.code }),

@@ -40,6 +40,7 @@ async function serve(
 ) {
   const health = createHealth([]);
   const limiter = createLimiter({ store, pauseMs: 60_000 });
+  const metrics = createMetrics();
   const server = await createHttpServer({
     routes: served,
     // `sk 0 a` is the secret key a of the first brand.
@@ -57,7 +58,7 @@ async function serve(
     },
     failureStatuses: {},
     health,
-    metrics: createMetrics(),
+    metrics,
     info: { title: "Test", version: "1" },
     trustedProxies: ["127.0.0.1"],
     limits,
@@ -69,7 +70,7 @@ async function serve(
     await server.close({ graceMs: 200 });
     await limiter.stop();
   });
-  return (path: string, key?: string, from = "10.0.0.1") =>
+  const ask = (path: string, key?: string, from = "10.0.0.1") =>
     fetch(url + path, {
       headers: {
         "x-forwarded-for": from,
@@ -78,6 +79,7 @@ async function serve(
         ...(key ? { authorization: `Bearer ${key}` } : {}),
       },
     });
+  return Object.assign(ask, { figures: () => metrics.registry.metrics() });
 }
 
 const statuses = async (asked: readonly Promise<Response>[]) =>
@@ -169,6 +171,16 @@ describe("rate limits", () => {
     assert.equal(served(await many("/v1/pay", "sk-0-a")), 3);
     assert.equal(served(await many("/v1/work", "sk-0-b")), 30);
     assert.equal(served(await many("/v1/work", "sk-9-b")), 3, "guesses");
+    const figures = await ask.figures();
+    assert.match(figures, /brandos_rate_limit_without_store_total\{limit="credential"\} 64\n/);
+    assert.match(
+      figures,
+      /brandos_rate_limit_refusals_total\{limit="credential",source="fallback"\} 31\n/,
+    );
+    assert.match(
+      figures,
+      /brandos_rate_limit_refusals_total\{limit="address",source="fallback"\} 29\n/,
+    );
   });
 });
 

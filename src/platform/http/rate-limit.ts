@@ -10,6 +10,7 @@ import {
 } from "../limits/limits.ts";
 import { addressGroup } from "./address-group.ts";
 import type { HttpLimits } from "./limits.ts";
+import type { Metrics } from "./metrics.ts";
 import type { Principal } from "./principal.ts";
 import { problemError } from "./problem.ts";
 import type { Route } from "./route.ts";
@@ -81,8 +82,24 @@ interface PerClass {
  * Makes the limits of a server. Requests are counted in minutes per credential and brand; per address
  * without a good credential; and per address where shoppers pay.
  */
-export function createRateLimits(limiter: Limiter, limits: HttpLimits): RateLimits {
+export function createRateLimits(
+  limiter: Limiter,
+  limits: HttpLimits,
+  metrics: Pick<Metrics, "refused" | "limitedAlone">,
+): RateLimits {
   const policies = policiesOf(limits);
+  const observe = (verdicts: readonly Verdict[]): void => {
+    for (const { policy, isAllowed, source } of verdicts) {
+      if (source === "fallback") metrics.limitedAlone(policy.name);
+      if (!isAllowed) metrics.refused(policy.name, source);
+    }
+  };
+  const conclude = (reply: FastifyReply, verdicts: readonly Verdict[]): void => {
+    observe(verdicts);
+    const refused = verdicts.some(({ isAllowed }) => !isAllowed);
+    if (refused) throw refusal(reply, verdicts);
+    reply.headers(limitHeaders(verdicts));
+  };
 
   const asksOf = (request: FastifyRequest, { route, principal }: Counted): readonly LimitAsk[] => {
     const asks: LimitAsk[] = [];
@@ -116,18 +133,13 @@ export function createRateLimits(limiter: Limiter, limits: HttpLimits): RateLimi
     async enterExport(reply, { tenantId = "" }) {
       if (!policies.exports) return;
       const { verdict, place } = await limiter.enter(policies.exports, tenantId);
+      observe([verdict]);
       if (!place) throw refusal(reply, [verdict]);
       const release = () => void place.release();
       if (reply.raw.destroyed) release();
       else reply.raw.once("close", release);
     },
   };
-}
-
-function conclude(reply: FastifyReply, verdicts: readonly Verdict[]): void {
-  const refused = verdicts.some(({ isAllowed }) => !isAllowed);
-  if (refused) throw refusal(reply, verdicts);
-  reply.headers(limitHeaders(verdicts));
 }
 
 function refusal(reply: FastifyReply, verdicts: readonly Verdict[]): Error {

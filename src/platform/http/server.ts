@@ -316,7 +316,7 @@ function addEndpoints(
 ): void {
   const { authenticate, failureStatuses, scope } = config;
   const limiter = config.limiter ?? createLimiter({ store: createMemoryLimitStore() });
-  const rateLimits = createRateLimits(limiter, limits);
+  const rateLimits = createRateLimits(limiter, limits, config.metrics);
   const doorman = createDoorman({ authenticate, failureStatuses, rateLimits });
   const shared: EndpointConfig = { limits, failureStatuses, doorman, scope, log, inFlight };
   app.register(async (json) => {
