@@ -117,7 +117,9 @@ export function createLimiter(config: LimiterConfig): Limiter {
         const ask = toStoreAsk({ policy, key, cost });
         return verdictOf(policy, store.applyNow(ask), "store");
       }
-      const taken = takeAll([{ policy, key, cost }], true);
+      const ask = { policy, key, cost };
+      if (!policy.lease) return takeAlone(parts, ask);
+      const taken = takeAll([ask], true);
       return taken instanceof Promise ? taken.then(first) : first(taken);
     },
     takeAll: (asks) => takeAll(asks, true),
@@ -154,6 +156,21 @@ interface Round {
   /** Where from, for those that were. */
   readonly blocks: readonly (Block | undefined)[];
   readonly nowMs: number;
+}
+
+/** Takes from one limit of which nothing is taken ahead: what `takeAll` does, without its bookkeeping. */
+function takeAlone(parts: Parts, ask: LimitAsk): MaybePromise<Verdict> {
+  const nowMs = performance.now();
+  const refusal = knownRefusal(parts.memories, ask, nowMs);
+  if (refusal) return refusal;
+  const settle = (answers: GuardedAnswers): Verdict => {
+    const [answer] = answers ?? [];
+    if (!answer) return first(decideHere(parts, [ask]));
+    learn(parts, ask, answer, { askedAtMs: nowMs, isBlock: false });
+    return verdictOf(ask.policy, answer, "store");
+  };
+  const answers = parts.guard.ask([toStoreAsk(ask)]);
+  return answers instanceof Promise ? answers.then(settle) : settle(answers);
 }
 
 /** An ask that only the store can answer. */

@@ -65,12 +65,14 @@ export function createRedisLimitStore(config: RedisLimitStoreConfig): LimitStore
     return inOrder(call, askApart(parts), parts);
   };
   return {
-    async apply(calls) {
+    apply(calls) {
       const [only] = calls;
-      return only && calls.length === 1 ? [await ask(only)] : Promise.all(calls.map(ask));
+      return only && calls.length === 1 ? ask(only).then(alone) : Promise.all(calls.map(ask));
     },
   };
 }
+
+const alone = (answers: readonly StoreAnswer[]) => [answers];
 
 function undo(ask: StoreAsk, { granted, atMs }: StoreAnswer): StoreAsk {
   const ticket = ask.policy.algorithm === "concurrency" ? ask.ticket : atMs;
@@ -92,10 +94,10 @@ function openLane(node: Pick<RedisNode, "eval" | "evalsha">, tag: string): Lane 
   const calls = createCoalescer<StoreCall, readonly StoreAnswer[]>({
     name: "limits.redis",
     batchMax: 100,
-    inFlightMax: 2,
-    divideInto: 2,
-    // 72,000 takes a second by 10 callers instead of 55,000.
-    aloneUpTo: 16,
+    // Small batches, many at once, so that neither side waits for the other: 89,000 takes a second by 10
+    // callers; one by one it is 52,000, in two batches 45,000.
+    inFlightMax: 8,
+    divideInto: 4,
     waitingMax: 10_000,
     // A server that is away is away for each of them.
     isSplittable: () => false,

@@ -1,3 +1,4 @@
+import { createExpiries, systemTimers } from "../resilience/resilience.ts";
 import type { LimitStore, MaybePromise, StoreAnswer, StoreCall } from "./store.ts";
 
 /** What happens to a limiter, for observers. */
@@ -53,17 +54,32 @@ export function createStoreGuard(config: StoreGuardConfig): StoreGuard {
     awaySinceMs = undefined;
     onEvent({ kind: "store_back", awayMs });
   };
-  const settle = async (
-    asked: Promise<readonly (readonly StoreAnswer[])[]>,
-  ): Promise<GuardedAnswers> => {
-    try {
-      const [answers] = await within(asked, waitMs);
-      answered();
-      return answers;
-    } catch (error) {
-      return failed(error);
-    }
-  };
+  const expiries = createExpiries(systemTimers);
+  const late = new LimitStoreTimeout(`no answer within ${waitMs} ms`);
+  const settle = (asked: Promise<readonly (readonly StoreAnswer[])[]>): Promise<GuardedAnswers> =>
+    new Promise((resolve) => {
+      let isWaiting = true;
+      /** @returns whether somebody waits still */
+      const end = (): boolean => {
+        expiry.remove();
+        const wasWaiting = isWaiting;
+        isWaiting = false;
+        return wasWaiting;
+      };
+      const giveUp = () => end() && resolve(failed(late));
+      // When this process itself was held up, the answer is there and only has not been read yet.
+      const expiry = expiries.add(performance.now() + waitMs, () => setImmediate(giveUp));
+      asked.then(
+        ([answers]) => {
+          if (!end()) return;
+          answered();
+          resolve(answers);
+        },
+        (error) => {
+          if (end()) resolve(failed(error));
+        },
+      );
+    });
   return {
     ask(call) {
       if (awaySinceMs !== undefined) {
@@ -82,16 +98,4 @@ export function createStoreGuard(config: StoreGuardConfig): StoreGuard {
       }
     },
   };
-}
-
-/** @throws LimitStoreTimeout */
-function within<Value>(asked: Promise<Value>, waitMs: number): Promise<Value> {
-  return new Promise((resolve, reject) => {
-    const late = () => reject(new LimitStoreTimeout(`no answer within ${waitMs} ms`));
-    // When this process itself was held up, the answer is there and only has not been read yet.
-    const timer = setTimeout(() => setImmediate(late), waitMs);
-    const settled = () => clearTimeout(timer);
-    asked.then(resolve, reject);
-    asked.then(settled, settled);
-  });
 }

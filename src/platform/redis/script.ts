@@ -19,18 +19,16 @@ export function defineScript(text: string): RedisScript {
  *
  * @see https://redis.io/docs/latest/develop/programmability/eval-intro/
  */
-export async function runScript(
+export function runScript(
   node: Pick<RedisNode, "eval" | "evalsha">,
   script: RedisScript,
   keys: readonly string[],
   args: readonly RedisArgument[],
 ): Promise<unknown> {
-  try {
-    return await node.evalsha(script.sha, keys.length, ...keys, ...args);
-  } catch (error) {
+  return node.evalsha(script.sha, keys.length, ...keys, ...args).catch((error) => {
     if (!isUnknownScript(error)) throw error;
     return node.eval(script.text, keys.length, ...keys, ...args);
-  }
+  });
 }
 
 /** Ours has what the server said as its cause. */
