@@ -133,7 +133,7 @@ export async function startRedisCluster(): Promise<TestRedisCluster> {
 
 /** Sends one command over a connection of its own. @returns the answer */
 async function tell(port: number, [command = "", ...args]: readonly string[]): Promise<unknown> {
-  const client = new Redis({ port, host: "127.0.0.1", protocol: 2 });
+  const client = new Redis({ port, host: "127.0.0.1" });
   try {
     return await client.call(command, ...args);
   } finally {

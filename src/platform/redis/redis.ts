@@ -132,8 +132,6 @@ function optionsOf(limits: RedisLimits) {
     // It sends nothing while a pipeline is under way: 73,000 limits a second by 50 callers instead of 170,000.
     // Whatever comes at once shares a command here already.
     enableAutoPipelining: false,
-    // Replies are what RESP2 gave: servers of any age answer alike.
-    protocol: 2,
     retryStrategy: (times: number) => reconnectInMs(times, limits),
   } as const satisfies RedisOptions;
 }
@@ -209,7 +207,7 @@ function watch(client: AnyClient, { name, limits, emit }: Watching): Watched {
 }
 
 /**
- * ioredis' own `callBuffer` loses the command's name when it pipelines (6.0.0: only `call` is given it
+ * ioredis' own `callBuffer` loses the command's name when it pipelines (5.11: only `call` is given it
  * back); methods named after a command do not. What has no method goes out by itself.
  */
 function callForBytes(
