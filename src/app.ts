@@ -25,7 +25,7 @@ import { createDb, type Db } from "./platform/db/db.ts";
 import { type Failpoint, withFailpoints } from "./platform/db/failpoints.ts";
 import { migrate } from "./platform/db/migrate.ts";
 import { createStatementObserver, observeWith } from "./platform/db/observer.ts";
-import { eventsTopic } from "./platform/events/event.ts";
+import { eventsTopic, readersTopic } from "./platform/events/event.ts";
 import { createSubscriptions, type Subscriptions } from "./platform/events/subscriptions.ts";
 import { useCursorSecret } from "./platform/http/cursor.ts";
 import { createHealth, databaseDependency, type Health } from "./platform/http/health.ts";
@@ -341,7 +341,7 @@ async function openDatabases(
     name,
     wakeup: createWakeup({
       url: placements.urlsOf(name).platform,
-      topics: [...jobTopics, eventsTopic, locksTopic, invalidationsTopic],
+      topics: [...jobTopics, eventsTopic, readersTopic, locksTopic, invalidationsTopic],
       onError: (err) => log.warn({ err, database: name }, "the wake-up connection broke"),
     }),
   }));

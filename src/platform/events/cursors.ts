@@ -21,12 +21,20 @@ export interface Holder {
   readonly leaseMs: number;
 }
 
+/** Who reads a subscription. */
+export interface Readers {
+  /** Nodes that run it, this one included. */
+  readonly nodes: number;
+  /** Partitions that nobody holds; another node may be claiming them. */
+  readonly free: number;
+}
+
 /** What a heartbeat learns. */
 export interface Beat {
   /** Everything this node holds now. */
   readonly held: readonly HeldPartition[];
-  /** Nodes that run the subscription, this one included, by its name. */
-  readonly nodes: ReadonlyMap<string, number>;
+  /** What runs each subscription, by its name. */
+  readonly readers: ReadonlyMap<string, Readers>;
 }
 
 /** Makes the rows of subscriptions that are new to the database; existing ones keep their place. */
@@ -75,20 +83,22 @@ export async function beat(
       tx.write(sql("events.readers_gone")`
         delete from platform.event_readers where expires_at < clock_timestamp() - interval '1 minute'`);
       tx.write(saveIdle(node, idle));
-      const [renewed, claimed, nodes] = await Promise.all([
+      const [renewed, claimed, rows] = await Promise.all([
         tx.rows<HeldPartition>(sql("events.renew")`
           update platform.event_cursors
           set expires_at = clock_timestamp() + make_interval(secs => ${seconds})
           where holder = ${node} and subscription = any(${names}::text[])
           returning subscription, partition, token, horizon, position`),
         tx.rows<HeldPartition>(claim({ node, seconds, names })),
-        tx.rows<{ name: string; nodes: number }>(sql("events.readers")`
-          select name, count(*)::int as nodes
+        tx.rows<Readers & { readonly name: string }>(sql("events.readers")`
+          select name, count(*)::int as nodes,
+            (select count(*)::int from platform.event_cursors
+              where subscription = name and expires_at <= clock_timestamp()) as free
           from platform.event_readers, unnest(subscriptions) as name
           where expires_at > clock_timestamp() and name = any(${names}::text[]) group by name`),
       ]);
-      const counts = new Map(nodes.map((row) => [row.name, row.nodes]));
-      return { held: [...renewed, ...claimed], nodes: counts };
+      const readers = new Map(rows.map((row) => [row.name, row]));
+      return { held: [...renewed, ...claimed], readers };
     },
     { name: "events.beat" },
   );
@@ -117,17 +127,22 @@ function claim(want: { node: string; seconds: number; names: readonly string[] }
       select subscription, count(*) as held from platform.event_cursors
       where holder = ${want.node} group by subscription),
     free as (
-      select subscription, partition from platform.event_cursors
+      select subscription, partition,
+        row_number() over (partition by subscription order by partition) as nth
+      from platform.event_cursors
       where subscription = any(${want.names}::text[]) and holder is distinct from ${want.node}
-        and expires_at <= clock_timestamp()
-      order by subscription, partition for update skip locked),
-    numbered as (
-      select *, row_number() over (partition by subscription order by partition) as nth from free),
+        and expires_at <= clock_timestamp()),
+    wanted as (
+      select free.subscription, free.partition from free
+      join alive on alive.name = free.subscription
+      left join mine on mine.subscription = free.subscription
+      where free.nth <= ceil(8.0 / alive.nodes) - coalesce(mine.held, 0)),
+    -- Only what it wants: a node with its share would keep others from theirs.
     chosen as (
-      select n.subscription, n.partition from numbered n
-      join alive on alive.name = n.subscription
-      left join mine on mine.subscription = n.subscription
-      where n.nth <= ceil(8.0 / alive.nodes) - coalesce(mine.held, 0))
+      select c.subscription, c.partition from platform.event_cursors c
+      join wanted using (subscription, partition)
+      where c.holder is distinct from ${want.node} and c.expires_at <= clock_timestamp()
+      order by c.subscription, c.partition for update of c skip locked)
     update platform.event_cursors c
     set holder = ${want.node}, token = c.token + 1,
       expires_at = clock_timestamp() + make_interval(secs => ${want.seconds})

@@ -79,6 +79,9 @@ export const partitionCount = 8;
 /** Wake-up topic under which appends are announced. */
 export const eventsTopic = "events";
 
+/** Wake-up topic under which it is announced that readers came or went, or gave partitions back. */
+export const readersTopic = "event_readers";
+
 /**
  * The origin of what a handler does because of an event: same request and trace, acting as the system.
  */

@@ -32,6 +32,7 @@ export {
   originOf,
   partitionCount,
   type RecordedEvent,
+  readersTopic,
 } from "./event.ts";
 export {
   type EventCursor,

@@ -23,11 +23,15 @@ export function createHoldings(holder: Holder, subscription: string): Holdings {
   const parked = new Map<string, number>();
   /** Partitions whose parked streams are not known yet. */
   const unread = new Set<number>();
+  /** Tokens under which partitions were given back: an answer from before may name them still. */
+  const givenBack = new Map<number, number>();
+  let reconciliations = 0;
   let share = partitionCount;
   let trusted = true;
 
   const take = (row: HeldPartition): void => {
     if (held.get(row.partition)?.token === row.token) return;
+    if ((givenBack.get(row.partition) ?? 0) >= row.token) return;
     held.set(row.partition, row);
     unread.add(row.partition);
   };
@@ -45,7 +49,10 @@ export function createHoldings(holder: Holder, subscription: string): Holdings {
     const surplus = [...held.values()].slice(share);
     if (surplus.length === 0) return false;
     await releaseHeld(holder, surplus);
-    for (const { partition } of surplus) drop(partition);
+    for (const { partition, token } of surplus) {
+      givenBack.set(partition, token);
+      if (held.get(partition)?.token === token) drop(partition);
+    }
     return true;
   };
   const readParked = async (): Promise<void> => {
@@ -65,6 +72,7 @@ export function createHoldings(holder: Holder, subscription: string): Holdings {
     parked,
     reconcile(rows, fairShare) {
       share = fairShare;
+      reconciliations++;
       const before = [...held.values()].map(({ token }) => token).join();
       replace(rows);
       return [...held.values()].map(({ token }) => token).join() !== before;
@@ -78,8 +86,11 @@ export function createHoldings(holder: Holder, subscription: string): Holdings {
       trusted = false;
     },
     async refresh() {
-      if (!trusted) {
+      while (!trusted) {
+        const before = reconciliations;
         const rows = await reloadHeld(holder, subscription);
+        // A heartbeat came between: which of the two is older nobody can tell.
+        if (reconciliations !== before) continue;
         for (const partition of [...held.keys()]) drop(partition);
         for (const row of rows) take(row);
         trusted = true;

@@ -1,11 +1,12 @@
 import { setTimeout } from "node:timers/promises";
 import { type Backoff, fullJitter } from "../../kernel/backoff.ts";
+import { poke } from "../wakeup/poke.ts";
 import { type HeldPartition, type Holder, isLeaseLost } from "./cursors.ts";
 import type { ParkedEvent } from "./dead-letters.ts";
 import { deliverExternal } from "./deliver-external.ts";
 import { deliverTransactional } from "./deliver-transactional.ts";
 import type { Delivery, DeliveryDeps } from "./delivery.ts";
-import type { RecordedEvent } from "./event.ts";
+import { type RecordedEvent, readersTopic } from "./event.ts";
 import { createGate, type Gate } from "./gate.ts";
 import { createHoldings, type Holdings } from "./holdings.ts";
 import { type EventLog, isBefore, type LogState } from "./log.ts";
@@ -123,7 +124,11 @@ const nothing: Drained = { isHeldBack: false, hasDelivered: false };
 /** Handles what there is. */
 async function drain(work: Work): Promise<Drained> {
   const { holdings, log, subscription } = work;
-  if (await holdings.refresh()) reportLease(work, holdings);
+  if (await holdings.refresh()) {
+    reportLease(work, holdings);
+    // Nobody reads what was given back until somebody claims it.
+    poke(readersTopic);
+  }
   if (holdings.list().length === 0) return nothing;
   const state = await log.look();
   if (state.paused.has(subscription.name)) return nothing;

@@ -359,6 +359,33 @@ test("partitions spread over nodes and move when one goes away", async () => {
   await until("all back", async () => (await heldBy()).join() === "8");
 });
 
+test("nothing waits for a heartbeat when a node comes or goes", async () => {
+  await using log = await setup();
+  const subscription: Subscription = {
+    name: "test.all",
+    mode: "transactional",
+    handle: log.record,
+  };
+  // A heartbeat every 15 s: none comes by itself.
+  const config = { leaseMs: 60_000 };
+  const one = await log.node([subscription], config);
+  const two = await log.node([subscription], config);
+  const held = async () => {
+    const [status] = await one.subscriptions.status();
+    const taken = (status?.partitions ?? []).filter((p) => p.holder);
+    const counts = Map.groupBy(taken, (p) => p.holder);
+    return [...counts.values()].map((group) => group.length).toSorted();
+  };
+  await until("an even spread", async () => (await held()).join() === "4,4", 5_000);
+  const streams = Array.from({ length: 40 }, (_, at) => numbered(`stream ${at}`, 1));
+  await log.append(streams);
+  await until("all effects", async () => (await log.effects()).length === 40, 5_000);
+  await two.stop();
+  await until("all back", async () => (await held()).join() === "8", 5_000);
+  await log.append(streams);
+  await until("all effects", async () => (await log.effects()).length === 80, 5_000);
+});
+
 test("stop tolerates never started and twice, and finishes the running batch", async () => {
   await using log = await setup();
   const entered = Promise.withResolvers<void>();

@@ -2,12 +2,12 @@ import { randomUUID } from "node:crypto";
 import { assert } from "../../kernel/assert.ts";
 import type { Random } from "../../kernel/random.ts";
 import type { Db } from "../db/db.ts";
-import { onPoke } from "../wakeup/poke.ts";
+import { onPoke, poke } from "../wakeup/poke.ts";
 import type { Wakeup } from "../wakeup/wakeup.ts";
 import { createSubscriptionControl, type SubscriptionControl } from "./control.ts";
 import { beat, createCursors, forgetReader, type Holder, releaseHeld } from "./cursors.ts";
 import type { EventRegistry } from "./definition.ts";
-import { eventsTopic, partitionCount } from "./event.ts";
+import { eventsTopic, partitionCount, readersTopic } from "./event.ts";
 import { openEventLog } from "./log.ts";
 import { createRunner, type Runner } from "./runner.ts";
 import type { Subscription, SubscriptionEvent } from "./subscription.ts";
@@ -130,11 +130,14 @@ function createDatabaseReader(
     async start() {
       const rows = subscriptions.map(({ name, from }) => ({ name, from: from ?? "beginning" }));
       await createCursors(holder, rows);
-      ends.push(listen(database.wakeup, wakeAll));
+      ends.push(listen(database.wakeup, eventsTopic, wakeAll));
+      ends.push(listen(database.wakeup, readersTopic, heart.beatSoon));
       const polling = setInterval(wakeAll, config.pollMs ?? 1_000);
       polling.unref();
       ends.push(() => clearInterval(polling));
       await heart.start();
+      // Those who hold more than their share now need not find out by themselves.
+      poke(readersTopic);
     },
     async stop() {
       for (const end of ends.splice(0)) end();
@@ -144,14 +147,15 @@ function createDatabaseReader(
       // What cannot be given back expires by itself.
       await releaseHeld(holder, held).catch(() => {});
       await forgetReader(holder).catch(() => {});
+      poke(readersTopic);
     },
   };
 }
 
-function listen(wakeup: Wakeup | undefined, wake: () => void): () => void {
-  if (wakeup) return wakeup.listen(eventsTopic, wake);
-  return onPoke((topic) => {
-    if (topic === eventsTopic) wake();
+function listen(wakeup: Wakeup | undefined, topic: string, wake: () => void): () => void {
+  if (wakeup) return wakeup.listen(topic, wake);
+  return onPoke((poked) => {
+    if (poked === topic) wake();
   });
 }
 
@@ -160,6 +164,9 @@ interface Heart {
   beatSoon(): void;
   stop(): Promise<void>;
 }
+
+/** How soon a heartbeat follows when something happened to readers, milliseconds. */
+const soonMs = 10;
 
 /** Renews the leases four times in their life, for all subscriptions of a database in one go. */
 function createHeart(
@@ -170,44 +177,52 @@ function createHeart(
   const names = runners.map(({ subscription }) => subscription.name);
   let timer: NodeJS.Timeout | undefined;
   let beating: Promise<void> | undefined;
+  let isWantedAgain = false;
   let stopped = true;
 
   const once = async (): Promise<void> => {
     const places = runners.flatMap((runner) => runner.held());
-    const { held, nodes } = await beat(holder, names, places);
+    const { held, readers } = await beat(holder, names, places);
     for (const runner of runners) {
       const { name } = runner.subscription;
-      const share = Math.ceil(partitionCount / Math.max(nodes.get(name) ?? 1, 1));
-      runner.reconcile(
-        held.filter(({ subscription }) => subscription === name),
-        share,
-      );
+      const { nodes, free } = readers.get(name) ?? { nodes: 1, free: 0 };
+      const share = Math.ceil(partitionCount / Math.max(nodes, 1));
+      const own = held.filter(({ subscription }) => subscription === name);
+      runner.reconcile(own, share);
+      // Another node asked for the same ones at the same time.
+      if (free > 0 && own.length < share) isWantedAgain = true;
+    }
+  };
+  /** One at a time: what an older one learnt must not replace what a newer one did. */
+  const beatNow = async (): Promise<void> => {
+    isWantedAgain = false;
+    try {
+      beating = once();
+      await beating;
+    } finally {
+      beating = undefined;
+      schedule(isWantedAgain ? soonMs : holder.leaseMs / 4);
     }
   };
   const schedule = (ms: number): void => {
     clearTimeout(timer);
     if (stopped) return;
-    timer = setTimeout(() => {
-      beating ??= once()
-        .catch(onFailure)
-        .finally(() => {
-          beating = undefined;
-          schedule(holder.leaseMs / 4);
-        });
-    }, ms);
+    timer = setTimeout(() => beatNow().catch(onFailure), ms);
     timer.unref();
   };
   return {
-    async start() {
+    start() {
       stopped = false;
-      await once();
-      schedule(holder.leaseMs / 4);
+      return beatNow();
     },
-    beatSoon: () => schedule(10),
+    beatSoon() {
+      if (beating) isWantedAgain = true;
+      else schedule(soonMs);
+    },
     async stop() {
       stopped = true;
       clearTimeout(timer);
-      await beating;
+      await beating?.catch(() => {});
     },
   };
 }
