@@ -111,6 +111,10 @@ export const variables = {
     { min: 0, max: 1_000_000_000, fallback: 120_000 },
     "Requests a minute per brand and address where shoppers pay, over all nodes; 0 for no limit.",
   ),
+  BRANDOS_RATE_STORE_WAIT_MS: whole(
+    { min: 10, max: 5_000, fallback: 100 },
+    "Longest a request waits for where limits are counted; then its node counts alone for a while.",
+  ),
   BRANDOS_EXPORTS_MAX: whole(
     { min: 0, max: 1_000, fallback: 4 },
     "Exports that stream at once per brand, over all nodes; 0 for no limit.",

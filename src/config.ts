@@ -23,6 +23,8 @@ export interface Config {
   readonly redis?: RedisAddresses;
   readonly pool: Partial<PoolLimits>;
   readonly http: Partial<HttpLimits>;
+  /** Longest a request waits for the store of limits, milliseconds. */
+  readonly limitWaitMs: number;
   readonly corsOrigins: "*" | readonly string[];
   /** CIDR ranges whose X-Forwarded-For is believed. */
   readonly trustedProxies: readonly string[];
@@ -170,6 +172,7 @@ function assemble(values: Values): Config {
       exportsMax: values.BRANDOS_EXPORTS_MAX,
       streamsMax: values.BRANDOS_STREAMS_MAX,
     },
+    limitWaitMs: values.BRANDOS_RATE_STORE_WAIT_MS,
     corsOrigins: values.BRANDOS_CORS_ORIGINS,
     trustedProxies: values.BRANDOS_TRUSTED_PROXIES,
     ...present("operatorKey", values.BRANDOS_OPERATOR_KEY),

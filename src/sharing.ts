@@ -56,7 +56,7 @@ export interface HeardDatabase {
  * comes through PostgreSQL, with the commit that they are of.
  */
 export function createSharing(
-  { redis: addresses }: Pick<Config, "redis">,
+  { redis: addresses, limitWaitMs: waitMs }: Pick<Config, "redis" | "limitWaitMs">,
   { db, databases, log }: { db: Db; databases: readonly HeardDatabase[]; log: HttpLog },
 ): Sharing {
   const redis = addresses && connectRedis({ ...addresses, onEvent: tellRedis(log) });
@@ -72,6 +72,7 @@ export function createSharing(
     store: redis
       ? createRedisLimitStore({ nodes: redis.servers, isCluster: redis.isCluster })
       : createPostgresLimitStore({ db }),
+    waitMs,
     onEvent: tellLimits(log),
   });
   return {
