@@ -128,20 +128,30 @@ describe("a backfill", () => {
 describe("the statement observer", () => {
   test("counts statements by name and tells slow ones with a plan without values", async () => {
     const tenantId = await tenantWith(3);
-    for (let n = 0; n < 2; n++) {
+    const told = () => slow.filter(({ name }) => name === "test.slow");
+    const runOnce = async () => {
+      await observer.settled();
       await db.read(tenantId, (tx) =>
         tx.rows(sql("test.slow")`
           select pg_sleep(0.03) from notes where tenant_id = ${tenantId} and text = ${"canary"}
           union all select pg_sleep(0.03)`),
       );
       await observer.settled();
+    };
+    let runs = 0;
+    // On a busy machine another statement is slow as well, and plans are asked for one at a time.
+    while (!told().some(({ plan }) => plan !== undefined) && runs < 20) {
+      await runOnce();
+      runs++;
     }
-    const [first, second] = slow.filter(({ name }) => name === "test.slow");
-    assert.match(first?.plan ?? "", /Scan on notes/);
-    assert.doesNotMatch(first?.plan ?? "", /canary/);
-    assert.equal(second?.plan, undefined);
+    await runOnce();
+    const plans = told().flatMap(({ plan }) => plan ?? []);
+    assert.equal(plans.length, 1);
+    assert.match(plans[0] ?? "", /Scan on notes/);
+    assert.doesNotMatch(plans[0] ?? "", /canary/);
+    assert.equal(told().at(-1)?.plan, undefined);
     const figures = observer.figures(1_000).find(({ name }) => name === "test.slow");
-    assert.equal(figures?.count, 2);
+    assert.equal(figures?.count, runs + 1);
     assert.ok((figures?.maxMs ?? 0) >= 30);
   });
 });
