@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { systemContext } from "../../kernel/context.ts";
 import { newId } from "../../kernel/ids.ts";
 import { sql } from "../db/sql.ts";
-import { numbered, setup, until } from "./events.fixture.ts";
+import { type NodeFixture, numbered, setup, until } from "./events.fixture.ts";
 import { appendEvents, type RecordedEvent, type Subscription } from "./events.ts";
 
 test("hands each event over once, in order per stream, to every subscription", async () => {
@@ -339,6 +339,14 @@ test("a node that dies is taken over; its late checkpoint is refused by the fenc
   assert.equal((await log.effects()).length, 1);
 });
 
+/** How many partitions each node holds, by size; what nobody holds counts for none. */
+async function spreadOf({ subscriptions }: NodeFixture): Promise<readonly number[]> {
+  const [status] = await subscriptions.status();
+  const taken = (status?.partitions ?? []).filter(({ holder }) => holder);
+  const groups = Map.groupBy(taken, ({ holder }) => holder);
+  return [...groups.values()].map((group) => group.length).toSorted();
+}
+
 test("partitions spread over nodes and move when one goes away", async () => {
   await using log = await setup();
   const subscription: Subscription = {
@@ -347,11 +355,7 @@ test("partitions spread over nodes and move when one goes away", async () => {
     handle: log.record,
   };
   const one = await log.node([subscription], { leaseMs: 1_000 });
-  const heldBy = async () => {
-    const [status] = await one.subscriptions.status();
-    const counts = Map.groupBy(status?.partitions ?? [], (p) => p.holder);
-    return [...counts.values()].map((group) => group.length).toSorted();
-  };
+  const heldBy = () => spreadOf(one);
   assert.deepEqual(await heldBy(), [8]);
   const two = await log.node([subscription], { leaseMs: 1_000 });
   await until("an even spread", async () => (await heldBy()).join() === "4,4");
@@ -370,12 +374,7 @@ test("nothing waits for a heartbeat when a node comes or goes", async () => {
   const config = { leaseMs: 60_000 };
   const one = await log.node([subscription], config);
   const two = await log.node([subscription], config);
-  const held = async () => {
-    const [status] = await one.subscriptions.status();
-    const taken = (status?.partitions ?? []).filter((p) => p.holder);
-    const counts = Map.groupBy(taken, (p) => p.holder);
-    return [...counts.values()].map((group) => group.length).toSorted();
-  };
+  const held = () => spreadOf(one);
   await until("an even spread", async () => (await held()).join() === "4,4", 5_000);
   const streams = Array.from({ length: 40 }, (_, at) => numbered(`stream ${at}`, 1));
   await log.append(streams);

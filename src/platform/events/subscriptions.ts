@@ -165,7 +165,10 @@ interface Heart {
   stop(): Promise<void>;
 }
 
-/** How soon a heartbeat follows when something happened to readers, milliseconds. */
+/**
+ * How soon a heartbeat follows when something happened to readers, milliseconds. It doubles while one
+ * follows the other: what is free may be locked by a process that is paused.
+ */
 const soonMs = 10;
 
 /** Renews the leases four times in their life, for all subscriptions of a database in one go. */
@@ -178,6 +181,7 @@ function createHeart(
   let timer: NodeJS.Timeout | undefined;
   let beating: Promise<void> | undefined;
   let isWantedAgain = false;
+  let againMs = soonMs;
   let stopped = true;
 
   const once = async (): Promise<void> => {
@@ -201,7 +205,9 @@ function createHeart(
       await beating;
     } finally {
       beating = undefined;
-      schedule(isWantedAgain ? soonMs : holder.leaseMs / 4);
+      const regularMs = holder.leaseMs / 4;
+      schedule(isWantedAgain ? againMs : regularMs);
+      againMs = isWantedAgain ? Math.min(againMs * 2, regularMs) : soonMs;
     }
   };
   const schedule = (ms: number): void => {
